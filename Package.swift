@@ -1,0 +1,106 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// One of our own library targets. `uses` names our own targets that it may import; `DESIGN.md`'s
+/// package table is the contract and `dev/check-imports` holds the sources against it.
+func room(_ name: String, uses: [Target.Dependency] = [], _ external: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: uses + external, swiftSettings: settings)
+}
+
+func suite(_ name: String, uses: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(
+        name: name, dependencies: uses + ["MillraceTestSupport"], resources: resources, swiftSettings: settings)
+}
+
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioFoundation: Target.Dependency = .product(name: "NIOFoundationCompat", package: "swift-nio")
+let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "millrace",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "millrace", targets: ["millrace"]),
+        .library(name: "MillraceClient", targets: ["MillraceClient"]),
+        .library(name: "MillraceConformance", targets: ["MillraceConformance"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.2.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    ],
+    targets: [
+        // The vocabulary.
+        room("MillraceCore"),
+        room("MillraceWire", uses: ["MillraceCore"]),
+
+        // The queue and what is behind it.
+        room("MillraceQueue", uses: ["MillraceCore"], [log, metrics, tracing, collections, lifecycle, crypto]),
+        room("MillraceQueueSQLite", uses: ["MillraceQueue", "MillraceCore"], [grdb, log]),
+
+        // Where bytes and workers live.
+        room("MillraceCloud", uses: ["MillraceCore"]),
+        room("MillraceLocal", uses: ["MillraceCloud", "MillraceCore"], [subprocess, crypto, log]),
+        room("MillraceScaling", uses: ["MillraceCore", "MillraceCloud"], [log, lifecycle, metrics]),
+
+        // Inference.
+        room("MillraceInference", uses: ["MillraceCore"], [collections]),
+        .target(name: "COnnxRuntime"),
+        room("MillraceRunnerONNX", uses: ["MillraceInference", "MillraceCore", "COnnxRuntime"]),
+        room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceWire", "MillraceCore"], [subprocess, nio, nioPosix, nioFoundation, log]),
+        .systemLibrary(name: "CLibVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"])]),
+        .target(name: "CVips", dependencies: ["CLibVips"]),
+        room("MillraceVision", uses: ["MillraceCore", "CVips"]),
+        room("MillraceText", uses: ["MillraceCore"]),
+        room("MillracePipelines", uses: ["MillraceInference", "MillraceVision", "MillraceText", "MillraceCore"]),
+
+        // The processes.
+        room("MillraceWorker", uses: ["MillraceInference", "MillracePipelines", "MillraceWire", "MillraceCloud", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP, log, lifecycle, crypto]),
+        room("MillraceGateway", uses: ["MillraceQueue", "MillraceWire", "MillraceCloud", "MillraceCore"], [hummingbird, httpClient, httpTypes, nio, nioPosix, nioFoundation, crypto, log, metrics, tracing, lifecycle]),
+        room("MillraceClient", uses: ["MillraceWire", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP]),
+        room(
+            "MillraceApp",
+            uses: [
+                "MillraceGateway", "MillraceWorker", "MillraceQueueSQLite", "MillraceLocal", "MillraceScaling",
+                "MillraceRunnerONNX", "MillraceRunnerProcess", "MillracePipelines", "MillraceQueue", "MillraceCloud",
+                "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore",
+            ], [yams, log, metrics, lifecycle, hummingbird, httpClient, crypto]),
+        .executableTarget(
+            name: "millrace", dependencies: ["MillraceApp", "MillraceClient", "MillraceWire", "MillraceCore", arguments, log],
+            swiftSettings: settings),
+
+        // For tests only.
+        room("MillraceTestSupport", uses: ["MillraceCore", "MillraceQueue", "MillraceCloud"]),
+        room("MillraceConformance", uses: ["MillraceQueue", "MillraceCloud", "MillraceCore", "MillraceTestSupport"]),
+    ]
+)

@@ -1,0 +1,66 @@
+/// What an endpoint promises and allows; the effective values, with defaults and the model's own facts filled in.
+public struct EndpointConfiguration: Sendable, Codable, Equatable {
+    public var name: String
+    /// The model's directory.
+    public var modelDirectory: String
+    public var manifest: ModelManifest
+    /// SHA-256 over the model's files, lower-case hexadecimal.
+    public var modelVersion: String
+    public var variant = "a"
+    public var limits = EndpointLimits()
+    public var batching = BatchingPolicy()
+    public var retry = RetryPolicy()
+    public var scaling = ScalingConfiguration()
+    /// Where completions are posted when a job names no callback of its own.
+    public var callback: String?
+    /// How long one attempt may run.
+    public var runLimit: Duration = .seconds(3600)
+    /// How long a job may wait in the queue before it expires; `nil`: for ever.
+    public var timeToLive: Duration?
+    /// How long finished jobs and their blobs are kept.
+    public var retention: Duration = .seconds(7 * 86_400)
+
+    public init(name: String, modelDirectory: String, manifest: ModelManifest, modelVersion: String) {
+        self.name = name
+        self.modelDirectory = modelDirectory
+        self.manifest = manifest
+        self.modelVersion = modelVersion
+        if let itemsMax = manifest.itemsMax { self.batching.itemsMax = itemsMax }
+    }
+}
+
+public struct EndpointLimits: Sendable, Codable, Equatable {
+    /// Bytes of one request, all files together.
+    public var bytesMax: Int64 = 50_000_000
+    public var filesMax = 64
+    /// Pages of one document.
+    public var pagesMax = 200
+    /// Pixels of one image, width times height, as its header tells.
+    public var pixelsMax: Int64 = 100_000_000
+    /// Rows of one table.
+    public var rowsMax = 1_000_000
+
+    public init() {}
+}
+
+public struct BatchingPolicy: Sendable, Codable, Equatable {
+    /// Items in one call of the model.
+    public var itemsMax = 16
+    /// How long an item waits for others to fill its batch.
+    public var waitMax: Duration = .milliseconds(20)
+
+    public init() {}
+}
+
+public struct ScalingConfiguration: Sendable, Codable, Equatable {
+    public var min = 0
+    public var max = 1
+    /// The queueing delay that more workers are started to keep.
+    public var targetWait: Duration = .seconds(10)
+    /// How long a worker without work stays.
+    public var idle: Duration = .seconds(30)
+    /// How long a stopping worker may finish what it holds.
+    public var drain: Duration = .seconds(60)
+
+    public init() {}
+}

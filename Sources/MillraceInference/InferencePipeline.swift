@@ -1,0 +1,54 @@
+import MillraceCore
+
+/// Turns a job's inputs into items and the items' outcomes into the job's outputs.
+public protocol InferencePipeline: Sendable {
+    /// Opens a job. Only cheap checks belong here; decoding belongs into ``PipelineTask/next()``.
+    /// - Throws: ``JobFailure`` when the job cannot be run as given.
+    func open(_ job: PipelineJob) async throws -> any PipelineTask
+}
+
+/// One job on its way through a pipeline. Used by one task at a time.
+///
+/// A task whose input is damaged in one place may still have good items: it decides in ``finish()`` what that means
+/// for the job.
+public protocol PipelineTask: AnyObject, Sendable {
+    /// The number of items, once known.
+    var itemsTotal: Int? { get }
+    /// What people call the items: `rows`, `pages`, `images`.
+    var unit: String { get }
+    /// Decodes and returns the next item, `nil` after the last.
+    /// - Throws: ``JobFailure``, which ends the job.
+    func next() async throws -> InferenceItem.Payload?
+    /// Takes the outcome of the item that ``next()`` gave as number `index`, from 0; in any order, each once.
+    func accept(_ outcome: ItemOutcome, ofItem index: Int) async throws
+    /// The job's outputs, the primary one first, after every item was accepted.
+    func finish() async throws -> [PipelineOutput]
+}
+
+/// What a pipeline is given of a job: the files are local and their types are what the gateway sniffed.
+public struct PipelineJob: Sendable {
+    public var request: HandlerRequest
+    public var limits: EndpointLimits
+
+    public init(request: HandlerRequest, limits: EndpointLimits) {
+        self.request = request
+        self.limits = limits
+    }
+}
+
+public struct PipelineOutput: Sendable {
+    public enum Content: Sendable {
+        case bytes([UInt8])
+        /// A file in the job's work directory; it is moved from there.
+        case file(path: String)
+    }
+    public var name: String
+    public var mediaType: String
+    public var content: Content
+
+    public init(name: String, mediaType: String, content: Content) {
+        self.name = name
+        self.mediaType = mediaType
+        self.content = content
+    }
+}

@@ -1,0 +1,141 @@
+import MillraceCore
+
+/// What runs a model: ONNX Runtime, a handler process, a container.
+///
+/// A runner is loaded once, runs one batch at a time and is closed once. It knows nothing of jobs, queues or leases.
+public protocol ModelRunner: Sendable {
+    /// Loads the model; afterwards ``run(_:observer:)`` may be called.
+    func load() async throws
+    /// Runs one batch and answers for every item, in the batch's order.
+    ///
+    /// An error that is not one item's own is thrown; the caller then runs the items again in halves to find the bad
+    /// one. ``BatchFailure/outOfMemory`` halves the batch for good.
+    func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome]
+    /// Asks the runner to stop an item that is in a running batch. A runner whose batches take no time may do nothing.
+    func cancel(_ item: ItemID, reason: CancellationReason) async
+    func close() async
+    /// Names, shapes and types of what the model takes and gives, where the runner knows them.
+    var signature: ModelSignature? { get }
+}
+
+/// An item's number within one worker process.
+public typealias ItemID = Int64
+
+public enum CancellationReason: String, Sendable, Codable { case cancelled, lost, draining, timeout }
+
+/// A part of one job that the model sees as one example.
+public struct InferenceItem: Sendable {
+    public enum Payload: Sendable {
+        /// One example without its batch axis, by input name.
+        case tensors([String: Tensor])
+        /// A whole job for a handler process.
+        case request(HandlerRequest)
+    }
+    public var id: ItemID
+    public var payload: Payload
+
+    public init(id: ItemID, payload: Payload) {
+        self.id = id
+        self.payload = payload
+    }
+}
+
+public enum ItemOutcome: Sendable {
+    /// The model's outputs for this example, without the batch axis, by output name.
+    case tensors([String: Tensor])
+    case reply(HandlerReply)
+    case failed(JobFailure)
+    /// The item stopped because it was asked to.
+    case cancelled
+}
+
+/// Hears of an item while its batch runs. Only handler processes have something to say.
+public protocol ItemObserver: Sendable {
+    func progress(_ progress: JobProgress, of item: ItemID)
+    func log(_ line: LogLine, of item: ItemID?)
+    /// Returns when the checkpoint is durable; throws when the lease is lost.
+    func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws
+}
+
+/// A job as a handler process sees it.
+public struct HandlerRequest: Sendable, Codable, Equatable {
+    public struct File: Sendable, Codable, Equatable {
+        public var name: String
+        public var filename: String?
+        public var path: String
+        public var mediaType: String
+        public var bytes: Int64
+
+        public init(name: String, filename: String?, path: String, mediaType: String, bytes: Int64) {
+            self.name = name
+            self.filename = filename
+            self.path = path
+            self.mediaType = mediaType
+            self.bytes = bytes
+        }
+    }
+    public struct Checkpoint: Sendable, Codable, Equatable {
+        public var path: String
+        public var position: JSONValue
+
+        public init(path: String, position: JSONValue) {
+            self.path = path
+            self.position = position
+        }
+    }
+    public var job: JobID
+    public var endpoint: String
+    public var attempt: Int
+    public var parameters: [String: JSONValue]
+    public var input: JSONValue?
+    public var files: [File]
+    /// An empty directory for this item alone.
+    public var workdir: String
+    public var checkpoint: Checkpoint?
+
+    public init(
+        job: JobID, endpoint: String, attempt: Int, parameters: [String: JSONValue], input: JSONValue?,
+        files: [File], workdir: String, checkpoint: Checkpoint?
+    ) {
+        self.job = job
+        self.endpoint = endpoint
+        self.attempt = attempt
+        self.parameters = parameters
+        self.input = input
+        self.files = files
+        self.workdir = workdir
+        self.checkpoint = checkpoint
+    }
+}
+
+/// What a handler made of a job: a JSON value, files under the work directory, or both.
+public struct HandlerReply: Sendable, Equatable {
+    public struct File: Sendable, Codable, Equatable {
+        public var name: String
+        public var path: String
+        public var mediaType: String
+
+        public init(name: String, path: String, mediaType: String) {
+            self.name = name
+            self.path = path
+            self.mediaType = mediaType
+        }
+    }
+    public var json: JSONValue?
+    public var outputs: [File]
+
+    public init(json: JSONValue?, outputs: [File]) {
+        self.json = json
+        self.outputs = outputs
+    }
+}
+
+/// A batch that failed as a whole.
+public enum BatchFailure: Error, Sendable, Equatable {
+    /// The device had no room; fewer items may fit.
+    case outOfMemory(String)
+    /// The batch failed and does not say for which item.
+    case unattributed(JobFailure)
+    /// The runner itself died under the batch (a handler's exit). It has been restarted or can be loaded again.
+    case runnerLost(JobFailure)
+}

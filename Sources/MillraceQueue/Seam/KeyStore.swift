@@ -1,0 +1,30 @@
+import MillraceCore
+
+/// API keys. Only hashes are kept.
+public protocol KeyStore: Sendable {
+    func add(_ key: KeyRecord) async throws
+    func key(_ id: KeyID) async throws -> KeyRecord?
+    func keys() async throws -> [KeyRecord]
+    /// - Returns: whether there was such a key.
+    func revoke(_ id: KeyID) async throws -> Bool
+}
+
+public struct KeyRecord: Sendable, Codable, Equatable, Identifiable {
+    public var id: KeyID
+    public var name: String
+    public var tenant: String
+    /// SHA-256 of the secret, lower-case hexadecimal. The secret has 256 random bits, so no slow hash is needed.
+    public var secretHash: String
+    public var createdAt: Timestamp
+
+    public init(id: KeyID, name: String, tenant: String, secretHash: String, createdAt: Timestamp) {
+        self.id = id
+        self.name = name
+        self.tenant = tenant
+        self.secretHash = secretHash
+        self.createdAt = createdAt
+    }
+}
+
+/// Everything that one database keeps for Millrace.
+public typealias Store = JobStore & BlobCatalog & WorkerRegistry & DeliveryStore & KeyStore

@@ -1,0 +1,68 @@
+import MillraceCore
+import Synchronization
+
+/// Hints to whoever waits: a new backlog, a job that changed, a delivery to send.
+///
+/// Hints carry no data. Each subscriber has a buffer of one hint: whoever is slow sees one, not all, and looks itself.
+public final class StoreChanges: Sendable {
+    public enum Topic: Hashable, Sendable {
+        /// Work may have become ready for an endpoint, or its number of running jobs changed.
+        case backlog
+        case job(JobID)
+        case delivery
+        case worker
+    }
+
+    private struct State {
+        var nextID = 0
+        var subscribers: [Topic: [Int: AsyncStream<Void>.Continuation]] = [:]
+    }
+    private let state = Mutex(State())
+
+    public init() {}
+
+    public func publish(_ topics: some Sequence<Topic>) {
+        let continuations = state.withLock { state in
+            Set(topics).flatMap { state.subscribers[$0].map { Array($0.values) } ?? [] }
+        }
+        for continuation in continuations { continuation.yield() }
+    }
+
+    /// A stream of hints that begins now. It ends only with its task.
+    public func hints(_ topic: Topic) -> AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let id = state.withLock { state in
+            state.nextID += 1
+            state.subscribers[topic, default: [:]][state.nextID] = continuation
+            return state.nextID
+        }
+        continuation.onTermination = { [weak self] _ in self?.unsubscribe(id, from: topic) }
+        return stream
+    }
+
+    private func unsubscribe(_ id: Int, from topic: Topic) {
+        state.withLock { state in
+            state.subscribers[topic]?[id] = nil
+            if state.subscribers[topic]?.isEmpty == true { state.subscribers[topic] = nil }
+        }
+    }
+}
+
+extension StoreChanges {
+    /// Waits for the next hint or until the time is over, whichever comes first.
+    ///
+    /// Subscribe before reading the state that is waited on, or a change between the two is missed:
+    /// `let hints = changes.hints(topic)`, then read, then wait on `hints`.
+    public static func wait(for hints: AsyncStream<Void>, atMost limit: Duration, in surroundings: Surroundings) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                var iterator = hints.makeAsyncIterator()
+                _ = await iterator.next()
+            }
+            group.addTask { try await surroundings.sleep(limit) }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+        try Task.checkCancellation()
+    }
+}

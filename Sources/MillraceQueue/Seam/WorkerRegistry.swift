@@ -1,0 +1,56 @@
+import MillraceCore
+
+/// The workers that are known, living until they say goodbye or stop sending heartbeats.
+public protocol WorkerRegistry: Sendable {
+    func register(_ worker: WorkerRecord) async throws
+    /// Says that the worker lives.
+    /// - Returns: whether it is draining.
+    /// - Throws: `worker_unknown`.
+    func touch(_ worker: WorkerID, readyAt: Timestamp?) async throws -> Bool
+    /// Marks workers as draining; from then on `lease` gives them nothing.
+    func drain(_ workers: [WorkerID]) async throws
+    /// Removes a worker. Leases that it still holds expire by themselves.
+    func deregister(_ worker: WorkerID) async throws
+    func workers() async throws -> [WorkerRecord]
+    /// Removes workers not seen since a time.
+    func removeWorkers(notSeenSince: Timestamp) async throws -> [WorkerRecord]
+}
+
+public struct WorkerRecord: Sendable, Codable, Equatable, Identifiable {
+    public var id: WorkerID
+    public var endpoint: String
+    public var variant: String
+    /// The name its fleet knows it by.
+    public var instance: String
+    public var host: String
+    public var processID: Int
+    /// When the process began to start.
+    public var startedAt: Timestamp
+    /// When its model was loaded.
+    public var readyAt: Timestamp?
+    public var seenAt: Timestamp
+    public var draining: Bool
+    /// Jobs it holds now, as the store knows.
+    public var jobsHeld: Int
+    /// When it last held a job; for one that never did, when it became known.
+    public var idleSince: Timestamp
+
+    public init(
+        id: WorkerID, endpoint: String, variant: String, instance: String, host: String, processID: Int,
+        startedAt: Timestamp, readyAt: Timestamp? = nil, seenAt: Timestamp, draining: Bool = false, jobsHeld: Int = 0,
+        idleSince: Timestamp
+    ) {
+        self.id = id
+        self.endpoint = endpoint
+        self.variant = variant
+        self.instance = instance
+        self.host = host
+        self.processID = processID
+        self.startedAt = startedAt
+        self.readyAt = readyAt
+        self.seenAt = seenAt
+        self.draining = draining
+        self.jobsHeld = jobsHeld
+        self.idleSince = idleSince
+    }
+}

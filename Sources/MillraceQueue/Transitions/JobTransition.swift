@@ -1,0 +1,215 @@
+import MillraceCore
+
+/// What a job becomes: the pure rules that every store applies inside its transaction.
+///
+/// Each rule takes a job as the store has it and gives the change to write, or `nil`/``LeaseVerdict/lost`` when the rule
+/// does not apply. The store writes the job, appends the events and inserts the delivery in one transaction, guarded by the state and token
+/// that the rule saw.
+public struct JobTransition: Sendable, Equatable {
+    public var job: Job
+    public var events: [JobEvent.Detail]
+    /// The webhook to write to the outbox, for a final state with a callback.
+    public var delivery: Delivery?
+
+    init(_ job: Job, _ events: [JobEvent.Detail] = []) {
+        self.job = job
+        self.events = events
+    }
+
+    /// The topics whose waiters should look again.
+    public var topics: [StoreChanges.Topic] {
+        [.job(job.id), .backlog] + (delivery == nil ? [] : [.delivery])
+    }
+}
+
+extension JobTransition {
+    /// A new job enters the queue.
+    public static func admit(_ job: Job) -> JobTransition {
+        var job = job
+        job.state = .queued
+        return JobTransition(job, [.state(job.change("submitted"))])
+    }
+
+    /// A worker takes a due job.
+    public static func lease(_ job: Job, by demand: LeaseDemand, in surroundings: Surroundings) -> JobTransition? {
+        let now = surroundings.now()
+        guard job.state == .queued, job.runAt <= now, !job.hasExpired(at: now) else { return nil }
+        var job = job
+        job.state = .running
+        job.attempt += 1
+        job.leases += 1
+        job.startedAt = now
+        job.finishedAt = nil
+        job.progress = nil
+        job.lease = Lease(token: surroundings.makeID(), worker: demand.worker, expiresAt: now + demand.duration)
+        return JobTransition(job, [.state(job.change("leased"))])
+    }
+
+    /// A heartbeat. A lease that has passed its time but that nobody took is renewed: its worker lives.
+    public static func renew(_ job: Job, with renewal: LeaseRenewal, in surroundings: Surroundings) -> (JobTransition?, LeaseVerdict) {
+        guard job.isHeld(by: renewal.token) else { return (nil, .lost) }
+        let now = surroundings.now()
+        var job = job
+        var events = renewal.logs.map { JobEvent.Detail.log($0) }
+        job.lease?.expiresAt = now + renewal.duration
+        if let checkpoint = renewal.checkpoint { job.checkpoint = checkpoint }
+        if let progress = renewal.progress, progress != job.progress {
+            job.progress = progress
+            events.append(.progress(progress))
+        }
+        return (JobTransition(job, events), job.verdict(at: now))
+    }
+
+    /// An attempt ends.
+    public static func settle(_ job: Job, with report: AttemptReport, in surroundings: Surroundings) -> (JobTransition?, LeaseVerdict) {
+        guard job.isHeld(by: report.token) else { return (nil, .lost) }
+        var job = job
+        var events = report.logs.map { JobEvent.Detail.log($0) }
+        if let progress = report.progress, progress != job.progress {
+            job.progress = progress
+            events.append(.progress(progress))
+        }
+        if let coldStart = report.coldStart { job.coldStart = coldStart }
+        var transition = ended(job, report.outcome, in: surroundings)
+        transition.events = events + transition.events
+        return (transition, .held)
+    }
+
+    /// A queued job is cancelled, a running one is asked to stop. `nil`: nothing to do.
+    public static func cancel(_ job: Job, in surroundings: Surroundings) -> JobTransition? {
+        switch job.state {
+        case .queued:
+            return final(job, .cancelled, "cancelled", in: surroundings)
+        case .running where job.cancelRequestedAt == nil:
+            var job = job
+            job.cancelRequestedAt = surroundings.now()
+            return JobTransition(job, [.state(job.change("cancel requested"))])
+        default:
+            return nil
+        }
+    }
+
+    /// A person sends an ended job round again. Attempts and crashes count anew; history and checkpoint stay.
+    public static func retry(_ job: Job, in surroundings: Surroundings) throws -> JobTransition {
+        guard job.state.isFinal, job.state != .succeeded else {
+            throw MillraceError(
+                .stateConflict, "job \(job.id) is \(job.state.rawValue); only failed, cancelled and expired jobs can be retried")
+        }
+        let now = surroundings.now()
+        var job = job
+        // A time to live begins anew, or an expired job would expire again at once.
+        if let expiresAt = job.expiresAt { job.expiresAt = now + expiresAt.since(job.runAt) }
+        job.state = .queued
+        job.attempt = 0
+        job.crashes = 0
+        job.runAt = now
+        job.finishedAt = nil
+        job.cancelRequestedAt = nil
+        job.failure = nil
+        return JobTransition(job, [.state(job.change("retried by hand"))])
+    }
+
+    /// The lease has run out without a heartbeat, or the worker is known to be dead.
+    public static func crash(_ job: Job, reason: String, stderrTail: String?, in surroundings: Surroundings) -> JobTransition {
+        var job = job
+        job.crashes += 1
+        job.attempt = max(0, job.attempt - 1)
+        guard job.cancelRequestedAt == nil else { return final(job, .cancelled, "cancelled; \(reason)", in: surroundings) }
+        job.failure = JobFailure(
+            code: ErrorCode.workerLost.rawValue, message: "the worker died while it ran this job: \(reason)",
+            hint: "look at the worker's log; an input that needs more memory than there is kills its worker each time",
+            retryable: true, stderrTail: stderrTail)
+        guard job.crashes < job.retry.crashesMax else { return final(job, .failed, "worker_lost", in: surroundings) }
+        // The first death is most often the machine's fault: no wait. Later ones back off.
+        let wait = job.crashes > 1 ? job.retry.backoff(afterFailures: job.crashes - 1, fraction: surroundings.fraction()) : .zero
+        return requeued(job, after: wait, "worker_lost: \(reason)", in: surroundings)
+    }
+
+    /// What the clock alone changes: an expired lease is a crash, a queued job past its time to live expires.
+    public static func expire(_ job: Job, in surroundings: Surroundings) -> JobTransition? {
+        let now = surroundings.now()
+        switch job.state {
+        case .running:
+            guard let lease = job.lease, lease.expiresAt <= now else { return nil }
+            return crash(job, reason: "its heartbeats stopped", stderrTail: nil, in: surroundings)
+        case .queued where job.hasExpired(at: now):
+            return final(job, .expired, "time to live passed", in: surroundings)
+        default:
+            return nil
+        }
+    }
+}
+
+extension JobTransition {
+    private static func ended(_ job: Job, _ outcome: AttemptReport.Outcome, in surroundings: Surroundings) -> JobTransition {
+        var job = job
+        switch outcome {
+        case .succeeded(let outputs):
+            job.outputs = outputs
+            job.failure = nil
+            job.checkpoint = nil
+            return final(job, .succeeded, "succeeded", in: surroundings)
+        case .cancelled:
+            return final(job, .cancelled, "cancelled", in: surroundings)
+        case .released(let reason):
+            job.attempt = max(0, job.attempt - 1)
+            guard job.cancelRequestedAt == nil else { return final(job, .cancelled, "cancelled", in: surroundings) }
+            return requeued(job, after: .zero, "released: \(reason)", in: surroundings)
+        case .failed(let failure):
+            job.failure = failure
+            guard job.cancelRequestedAt == nil else { return final(job, .cancelled, "cancelled", in: surroundings) }
+            guard failure.retryable, job.attempt < job.retry.attemptsMax else {
+                return final(job, .failed, failure.code, in: surroundings)
+            }
+            let backoff = job.retry.backoff(afterFailures: job.attempt, fraction: surroundings.fraction())
+            return requeued(job, after: failure.retryAfter ?? backoff, "retry after \(failure.code)", in: surroundings)
+        }
+    }
+
+    private static func requeued(_ job: Job, after wait: Duration, _ reason: String, in surroundings: Surroundings) -> JobTransition {
+        var job = job
+        let worker = job.lease?.worker
+        job.state = .queued
+        job.lease = nil
+        job.runAt = surroundings.now() + wait
+        return JobTransition(job, [.state(job.change(reason, by: worker))])
+    }
+
+    private static func final(_ job: Job, _ state: JobState, _ reason: String, in surroundings: Surroundings) -> JobTransition {
+        var job = job
+        let worker = job.lease?.worker
+        job.state = state
+        job.lease = nil
+        job.finishedAt = surroundings.now()
+        var transition = JobTransition(job, [.state(job.change(reason, by: worker))])
+        if let url = job.callback {
+            transition.delivery = Delivery(
+                id: surroundings.makeID(), url: url, event: "job.\(state.rawValue)", snapshot: job,
+                createdAt: surroundings.now(), dueAt: surroundings.now())
+        }
+        return transition
+    }
+}
+
+extension Job {
+    func isHeld(by token: LeaseToken) -> Bool {
+        state == .running && lease?.token == token
+    }
+
+    func hasExpired(at now: Timestamp) -> Bool {
+        // Once it has run, the time to live has been kept.
+        leases == 0 && expiresAt.map { $0 <= now } ?? false
+    }
+
+    fileprivate func verdict(at now: Timestamp) -> LeaseVerdict {
+        if cancelRequestedAt != nil { return .cancel }
+        if let startedAt, now.since(startedAt) > runLimit { return .timeout }
+        return .held
+    }
+
+    fileprivate func change(_ reason: String, by worker: WorkerID? = nil) -> StateChange {
+        StateChange(
+            state: state, attempt: attempt, worker: worker ?? lease?.worker, reason: reason,
+            runAt: state == .queued && runAt > createdAt ? runAt : nil)
+    }
+}

@@ -1,0 +1,105 @@
+import MillraceCore
+
+/// A job as clients see it: in answers of the API, in webhooks, in the command line's `--json`.
+public struct JobResource: Sendable, Codable, Equatable {
+    public struct Output: Sendable, Codable, Equatable {
+        public var name: String
+        public var mediaType: String
+        public var bytes: Int64
+        public var sha256: String
+        /// Relative to the server: `/v1/jobs/{id}/result/{name}`.
+        public var url: String
+    }
+    public struct Input: Sendable, Codable, Equatable {
+        public var name: String
+        public var filename: String?
+        public var mediaType: String
+        public var bytes: Int64
+    }
+    public struct Failure: Sendable, Codable, Equatable {
+        public var code: String
+        public var message: String
+        public var hint: String?
+        public var retryable: Bool
+        public var stderrTail: String?
+    }
+    /// All in seconds.
+    public struct Timing: Sendable, Codable, Equatable {
+        /// From acceptance to the start of the latest attempt.
+        public var waitSeconds: Double?
+        /// How long the worker took to start, when this job made it start.
+        public var coldStartSeconds: Double?
+        /// The last attempt, until it ended or until now.
+        public var runSeconds: Double?
+    }
+
+    public var id: JobID
+    public var endpoint: String
+    public var variant: String
+    public var state: JobState
+    /// A queued job that has an attempt behind it and waits for the next.
+    public var retrying: Bool
+    public var priority: Int
+    public var parameters: [String: JSONValue]
+    public var inputs: [Input]
+    public var attempt: Int
+    public var attemptsMax: Int
+    public var crashes: Int
+    public var createdAt: Timestamp
+    public var runAt: Timestamp?
+    public var startedAt: Timestamp?
+    public var finishedAt: Timestamp?
+    public var expiresAt: Timestamp?
+    public var cancelRequested: Bool
+    public var worker: WorkerID?
+    public var progress: JobProgress?
+    public var error: Failure?
+    public var outputs: [Output]
+    public var callback: String?
+    public var timing: Timing
+
+    /// - Parameter now: what a running job's `runSeconds` counts to.
+    public init(_ job: Job, now: Timestamp) {
+        id = job.id
+        endpoint = job.endpoint
+        variant = job.variant
+        state = job.state
+        retrying = job.state == .queued && job.leases > 0
+        priority = job.priority
+        parameters = job.parameters
+        inputs = job.files.map { Input(name: $0.name, filename: $0.filename, mediaType: $0.mediaType, bytes: $0.bytes) }
+        attempt = job.attempt
+        attemptsMax = job.retry.attemptsMax
+        crashes = job.crashes
+        createdAt = job.createdAt
+        runAt = job.state == .queued && job.runAt > job.createdAt ? job.runAt : nil
+        startedAt = job.startedAt
+        finishedAt = job.finishedAt
+        expiresAt = job.expiresAt
+        cancelRequested = job.cancelRequestedAt != nil && !job.state.isFinal
+        worker = job.lease?.worker
+        progress = job.progress
+        error = job.failure.map {
+            Failure(code: $0.code, message: $0.message, hint: $0.hint, retryable: $0.retryable, stderrTail: $0.stderrTail)
+        }
+        outputs = job.outputs.map {
+            Output(name: $0.name, mediaType: $0.mediaType, bytes: $0.bytes, sha256: $0.sha256, url: "/v1/jobs/\(job.id)/result/\($0.name)")
+        }
+        callback = job.callback
+        timing = Timing(
+            waitSeconds: job.startedAt.map { $0.since(job.createdAt).seconds },
+            coldStartSeconds: job.coldStart?.seconds,
+            runSeconds: job.startedAt.map { (job.finishedAt ?? now).since($0).seconds })
+    }
+}
+
+public struct JobList: Sendable, Codable, Equatable {
+    public var jobs: [JobResource]
+    /// Give it as `cursor` to get the next page; absent on the last one.
+    public var nextCursor: String?
+
+    public init(jobs: [JobResource], nextCursor: String?) {
+        self.jobs = jobs
+        self.nextCursor = nextCursor
+    }
+}

@@ -1,0 +1,230 @@
+import MillraceCore
+
+// What a worker and the gateway say to each other: JSON over HTTP, on a Unix socket or with a worker key.
+// Every request is safe to repeat: a worker that lost an answer asks again.
+
+/// `POST /v1/worker/register`. A repeat with the same id updates the record.
+public struct RegisterRequest: Sendable, Codable, Equatable {
+    public var worker: WorkerID
+    public var endpoint: String
+    public var variant: String
+    public var instance: String
+    public var host: String
+    public var processID: Int
+    public var startedAt: Timestamp
+
+    public init(
+        worker: WorkerID, endpoint: String, variant: String, instance: String, host: String, processID: Int, startedAt: Timestamp
+    ) {
+        self.worker = worker
+        self.endpoint = endpoint
+        self.variant = variant
+        self.instance = instance
+        self.host = host
+        self.processID = processID
+        self.startedAt = startedAt
+    }
+}
+
+public struct RegisterResponse: Sendable, Codable, Equatable {
+    public var configuration: EndpointConfiguration
+    /// How long a lease lasts without a heartbeat.
+    public var leaseSeconds: Double
+    public var heartbeatSeconds: Double
+
+    public init(configuration: EndpointConfiguration, leaseSeconds: Double, heartbeatSeconds: Double) {
+        self.configuration = configuration
+        self.leaseSeconds = leaseSeconds
+        self.heartbeatSeconds = heartbeatSeconds
+    }
+}
+
+/// `POST /v1/worker/lease`: waits up to `waitSeconds` for work.
+public struct LeaseRequest: Sendable, Codable, Equatable {
+    public var worker: WorkerID
+    public var jobsMax: Int
+    public var waitSeconds: Double
+    /// The leases the worker holds. Any other that the store has for it was granted in an answer that got lost, and is given back.
+    public var held: [LeaseToken]
+
+    public init(worker: WorkerID, jobsMax: Int, waitSeconds: Double, held: [LeaseToken]) {
+        self.held = held
+        self.worker = worker
+        self.jobsMax = jobsMax
+        self.waitSeconds = waitSeconds
+    }
+}
+
+public struct LeaseResponse: Sendable, Codable, Equatable {
+    public var jobs: [LeasedJob]
+    /// The worker gets no more work: finish, say goodbye, exit.
+    public var draining: Bool
+
+    public init(jobs: [LeasedJob], draining: Bool) {
+        self.jobs = jobs
+        self.draining = draining
+    }
+}
+
+public struct LeasedJob: Sendable, Codable, Equatable {
+    public struct File: Sendable, Codable, Equatable {
+        public var file: JobFile
+        public var access: BlobAccessGrant
+        public init(file: JobFile, access: BlobAccessGrant) {
+            self.file = file
+            self.access = access
+        }
+    }
+    public struct Checkpoint: Sendable, Codable, Equatable {
+        public var file: File
+        public var position: JSONValue
+        public init(file: File, position: JSONValue) {
+            self.file = file
+            self.position = position
+        }
+    }
+    public var id: JobID
+    public var token: LeaseToken
+    public var attempt: Int
+    public var parameters: [String: JSONValue]
+    public var input: JSONValue?
+    public var files: [File]
+    public var checkpoint: Checkpoint?
+    public var traceparent: String?
+
+    public init(
+        id: JobID, token: LeaseToken, attempt: Int, parameters: [String: JSONValue], input: JSONValue?, files: [File],
+        checkpoint: Checkpoint?, traceparent: String?
+    ) {
+        self.id = id
+        self.token = token
+        self.attempt = attempt
+        self.parameters = parameters
+        self.input = input
+        self.files = files
+        self.checkpoint = checkpoint
+        self.traceparent = traceparent
+    }
+}
+
+/// How a worker reaches a blob: exactly one of the two is there.
+public struct BlobAccessGrant: Sendable, Codable, Equatable {
+    public var path: String?
+    public var url: String?
+
+    public init(path: String? = nil, url: String? = nil) {
+        self.path = path
+        self.url = url
+    }
+}
+
+/// `POST /v1/worker/heartbeat`: renews many leases at once and carries what happened meanwhile.
+public struct HeartbeatRequest: Sendable, Codable, Equatable {
+    public struct Item: Sendable, Codable, Equatable {
+        public var job: JobID
+        public var token: LeaseToken
+        public var progress: JobProgress?
+        public var logs: [LogLine]
+        public var checkpoint: JobCheckpoint?
+        public init(job: JobID, token: LeaseToken, progress: JobProgress? = nil, logs: [LogLine] = [], checkpoint: JobCheckpoint? = nil) {
+            self.job = job
+            self.token = token
+            self.progress = progress
+            self.logs = logs
+            self.checkpoint = checkpoint
+        }
+    }
+    public var worker: WorkerID
+    /// When the model was loaded, once it is.
+    public var readyAt: Timestamp?
+    public var items: [Item]
+
+    public init(worker: WorkerID, readyAt: Timestamp?, items: [Item]) {
+        self.worker = worker
+        self.readyAt = readyAt
+        self.items = items
+    }
+}
+
+public struct HeartbeatResponse: Sendable, Codable, Equatable {
+    /// In the order of the request's items.
+    public var verdicts: [Verdict]
+    public var draining: Bool
+
+    /// The wire's word for what a store says to a renewal.
+    public enum Verdict: String, Sendable, Codable, Equatable { case held, cancel, timeout, lost }
+
+    public init(verdicts: [Verdict], draining: Bool) {
+        self.verdicts = verdicts
+        self.draining = draining
+    }
+}
+
+/// `POST /v1/worker/settle`: ends attempts.
+public struct SettleRequest: Sendable, Codable, Equatable {
+    public enum Outcome: Sendable, Codable, Equatable {
+        case succeeded(outputs: [JobFile])
+        case failed(JobFailure)
+        case cancelled
+        case released(reason: String)
+    }
+    public struct Item: Sendable, Codable, Equatable {
+        public var job: JobID
+        public var token: LeaseToken
+        public var outcome: Outcome
+        public var logs: [LogLine]
+        public var progress: JobProgress?
+        public var coldStartSeconds: Double?
+        public init(
+            job: JobID, token: LeaseToken, outcome: Outcome, logs: [LogLine] = [], progress: JobProgress? = nil,
+            coldStartSeconds: Double? = nil
+        ) {
+            self.job = job
+            self.token = token
+            self.outcome = outcome
+            self.logs = logs
+            self.progress = progress
+            self.coldStartSeconds = coldStartSeconds
+        }
+    }
+    public var worker: WorkerID
+    public var items: [Item]
+
+    public init(worker: WorkerID, items: [Item]) {
+        self.worker = worker
+        self.items = items
+    }
+}
+
+public struct SettleResponse: Sendable, Codable, Equatable {
+    public var verdicts: [HeartbeatResponse.Verdict]
+    public init(verdicts: [HeartbeatResponse.Verdict]) { self.verdicts = verdicts }
+}
+
+/// `POST /v1/worker/blobs`: asks for a place to write an output or a checkpoint of a leased job.
+public struct BlobReservationRequest: Sendable, Codable, Equatable {
+    public var worker: WorkerID
+    public var job: JobID
+    public var token: LeaseToken
+
+    public init(worker: WorkerID, job: JobID, token: LeaseToken) {
+        self.worker = worker
+        self.job = job
+        self.token = token
+    }
+}
+
+public struct BlobReservationResponse: Sendable, Codable, Equatable {
+    public var blob: BlobID
+    public var access: BlobAccessGrant
+    public init(blob: BlobID, access: BlobAccessGrant) {
+        self.blob = blob
+        self.access = access
+    }
+}
+
+/// `POST /v1/worker/deregister`.
+public struct DeregisterRequest: Sendable, Codable, Equatable {
+    public var worker: WorkerID
+    public init(worker: WorkerID) { self.worker = worker }
+}
