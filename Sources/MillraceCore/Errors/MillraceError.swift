@@ -61,6 +61,8 @@ public struct ErrorCode: Sendable, Hashable, RawRepresentable, CustomStringConve
     public static let handlerCrashed = Self("handler_crashed")
     public static let handlerProtocol = Self("handler_protocol")
     public static let modelUnavailable = Self("model_unavailable")
+    /// The model itself refused a batch or answered with what cannot be read.
+    public static let modelError = Self("model_error")
     public static let invalidInput = Self("invalid_input")
     public static let imageDamaged = Self("image_damaged")
     public static let columnMissing = Self("column_missing")

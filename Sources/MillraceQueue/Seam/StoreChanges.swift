@@ -29,21 +29,26 @@ public final class StoreChanges: Sendable {
     }
 
     /// A stream of hints that begins now. It ends only with its task.
-    public func hints(_ topic: Topic) -> AsyncStream<Void> {
+    public func hints(_ topic: Topic) -> AsyncStream<Void> { hints([topic]) }
+
+    /// A stream of hints on any of several topics.
+    public func hints(_ topics: Set<Topic>) -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let id = state.withLock { state in
             state.nextID += 1
-            state.subscribers[topic, default: [:]][state.nextID] = continuation
+            for topic in topics { state.subscribers[topic, default: [:]][state.nextID] = continuation }
             return state.nextID
         }
-        continuation.onTermination = { [weak self] _ in self?.unsubscribe(id, from: topic) }
+        continuation.onTermination = { [weak self] _ in self?.unsubscribe(id, from: topics) }
         return stream
     }
 
-    private func unsubscribe(_ id: Int, from topic: Topic) {
+    private func unsubscribe(_ id: Int, from topics: Set<Topic>) {
         state.withLock { state in
-            state.subscribers[topic]?[id] = nil
-            if state.subscribers[topic]?.isEmpty == true { state.subscribers[topic] = nil }
+            for topic in topics {
+                state.subscribers[topic]?[id] = nil
+                if state.subscribers[topic]?.isEmpty == true { state.subscribers[topic] = nil }
+            }
         }
     }
 }

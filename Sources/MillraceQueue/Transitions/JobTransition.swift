@@ -27,6 +27,7 @@ extension JobTransition {
     public static func admit(_ job: Job) -> JobTransition {
         var job = job
         job.state = .queued
+        job.priority = min(max(job.priority, 0), 9)
         return JobTransition(job, [.state(job.change("submitted"))])
     }
 

@@ -86,6 +86,7 @@ public struct LeasedJob: Sendable, Codable, Equatable {
     public var id: JobID
     public var token: LeaseToken
     public var attempt: Int
+    public var createdAt: Timestamp
     public var parameters: [String: JSONValue]
     public var input: JSONValue?
     public var files: [File]
@@ -93,12 +94,13 @@ public struct LeasedJob: Sendable, Codable, Equatable {
     public var traceparent: String?
 
     public init(
-        id: JobID, token: LeaseToken, attempt: Int, parameters: [String: JSONValue], input: JSONValue?, files: [File],
+        id: JobID, token: LeaseToken, attempt: Int, createdAt: Timestamp, parameters: [String: JSONValue], input: JSONValue?, files: [File],
         checkpoint: Checkpoint?, traceparent: String?
     ) {
         self.id = id
         self.token = token
         self.attempt = attempt
+        self.createdAt = createdAt
         self.parameters = parameters
         self.input = input
         self.files = files

@@ -1,0 +1,47 @@
+# Everything a developer does here, one name each. MILLRACE_BIN=path uses that binary in place of a built one.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+RELEASE := .build/release/millrace
+
+.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox lint docs clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: system packages, .venv, model weights
+	@dev/setup
+
+build: setup ## build the release binary, .build/release/millrace
+	swift build -c release
+
+build-debug: setup ## build the debug binary, .build/debug/millrace
+	swift build
+
+demo: $(if $(MILLRACE_BIN),setup,build) ## show it at work: four jobs on a fresh server, about a minute
+	@dev/demo
+
+serve: $(if $(MILLRACE_BIN),setup,build) ## start a server with the endpoints of millrace.yaml
+	@dev/serve
+
+test: test-swift test-python test-blackbox ## run all tests
+
+test-swift: setup ## run the Swift tests
+	swift build --build-tests
+	swift test --skip-build --parallel
+
+test-python: setup ## run the tests of the Python shim and of the handlers in models/
+	@dev/test-python
+
+test-blackbox: $(if $(MILLRACE_BIN),setup,build-debug) ## run the scripts in Tests/blackbox against the built binary
+	@dev/blackbox
+
+lint: ## check scripts, Python, manifests and the layering of the Swift targets; changes nothing
+	@dev/lint
+
+docs: ## check that every link in the documentation leads somewhere
+	@dev/check-links
+
+clean: ## remove build products and the Python environment (downloads included)
+	rm -rf .build .venv
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

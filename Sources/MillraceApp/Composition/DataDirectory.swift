@@ -1,0 +1,81 @@
+import Crypto
+import Foundation
+import MillraceCore
+
+/// The folder where everything that lasts is kept, and the names in it.
+public struct DataDirectory: Sendable {
+    public let path: String
+
+    /// Opens the folder, making it when it is not there. Only its owner can look inside.
+    public init(_ path: String) throws {
+        self.path = URL(fileURLWithPath: path).standardizedFileURL.path
+        for folder in [self.path, self.path + "/logs", self.path + "/scratch", self.path + "/run"] {
+            do {
+                try FileManager.default.createDirectory(
+                    atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            } catch {
+                throw MillraceError(
+                    .invalidSettings, "the data directory \(folder) cannot be made: \(error.localizedDescription)",
+                    hint: "choose another with --data, or make it writable")
+            }
+        }
+    }
+
+    public var database: String { path + "/millrace.sqlite" }
+    public var blobs: String { path + "/blobs" }
+    public var workerLogs: String { path + "/logs/workers" }
+    public var keyFile: String { path + "/api-key" }
+
+    public func scratch(of instance: String) -> String {
+        path + "/scratch/" + instance.map { $0.isLetter || $0.isNumber || $0 == "-" ? String($0) : "-" }.joined()
+    }
+
+    /// The socket on which the gateway listens for workers. A path of a Unix socket has at most 107 bytes, so a deep data
+    /// directory gets its socket in the temporary folder, under a name made from its path.
+    public var socket: String {
+        let near = path + "/run/gateway.sock"
+        guard near.utf8.count > 100 else { return near }
+        let name = SHA256.hash(data: Data(path.utf8)).prefix(8).map { String(format: "%02x", $0) }.joined()
+        return "/tmp/millrace-\(geteuid())-\(name)/gateway.sock"
+    }
+
+    /// Takes the folder for this server alone; the lock goes with the process.
+    public func lock() throws -> DirectoryLock {
+        try DirectoryLock(path + "/lock", of: path)
+    }
+
+    /// The content of a small private file, made by `make` when it is not there.
+    public func secret(_ name: String, make: () -> String) throws -> String {
+        let file = path + "/" + name
+        if let text = try? String(contentsOfFile: file, encoding: .utf8) { return text.trimmingCharacters(in: .whitespacesAndNewlines) }
+        let text = make()
+        try write(text + "\n", to: name)
+        return text
+    }
+
+    /// Writes a file that only its owner can read.
+    public func write(_ text: String, to name: String) throws {
+        let file = path + "/" + name
+        guard FileManager.default.createFile(atPath: file, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]) else {
+            throw MillraceError(.internal, "cannot write \(file)")
+        }
+    }
+}
+
+/// An exclusive `flock` on a file.
+public final class DirectoryLock: Sendable {
+    private let descriptor: Int32
+
+    init(_ file: String, of folder: String) throws {
+        descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw MillraceError(.invalidSettings, "cannot open \(file): \(String(cString: strerror(errno)))") }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw MillraceError(
+                .invalidSettings, "another Millrace server uses the data directory \(folder)",
+                hint: "stop it, or start this one with another --data and --port")
+        }
+    }
+
+    deinit { close(descriptor) }
+}

@@ -1,0 +1,58 @@
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+import MillraceScaling
+
+/// What the autoscaler sees: the store's backlog and workers, joined with what the fleet knows.
+struct StoreScalingSource: ScalingSource {
+    let store: any Store
+    let endpoints: [EndpointConfiguration]
+    let surroundings: Surroundings
+
+    func observe(instances: [FleetInstance]) async throws -> [VariantObservation] {
+        let backlog = try await store.backlog()
+        let workers = try await store.workers()
+        return endpoints.map { endpoint in
+            let waiting = backlog.first { $0.endpoint == endpoint.name && $0.variant == endpoint.variant }
+            return VariantObservation(
+                endpoint: endpoint.name, variant: endpoint.variant, scaling: endpoint.scaling, now: surroundings.now(),
+                ready: waiting?.ready ?? 0, running: waiting?.running ?? 0, oldestReadyAt: waiting?.oldestReadyAt,
+                workers: activities(
+                    of: instances.filter { $0.endpoint == endpoint.name && $0.variant == endpoint.variant }, in: workers))
+        }
+    }
+
+    /// The fleet says which workers there are, the store what they do.
+    private func activities(of instances: [FleetInstance], in workers: [WorkerRecord]) -> [VariantObservation.Worker] {
+        instances.map { instance in
+            guard let worker = workers.first(where: { $0.instance == instance.id }) else {
+                return .init(instance: instance.id, id: nil, activity: instance.phase == .stopping ? .draining(holdsWork: false) : .starting)
+            }
+            return .init(instance: instance.id, id: worker.id, activity: activity(of: worker))
+        }
+    }
+
+    private func activity(of worker: WorkerRecord) -> VariantObservation.Worker.Activity {
+        if worker.draining { return .draining(holdsWork: worker.jobsHeld > 0) }
+        if worker.jobsHeld > 0 { return .busy }
+        guard let readyAt = worker.readyAt else { return .starting }
+        return .idle(since: max(worker.idleSince, readyAt))
+    }
+
+    func drain(_ workers: [WorkerID]) async throws {
+        try await store.drain(workers)
+    }
+
+    func workerEnded(instance: InstanceID, status: String, stderrTail: String) async throws -> WorkerEnding {
+        guard let worker = try await store.workers().first(where: { $0.instance == instance }) else { return .neverReady }
+        if worker.jobsHeld > 0 {
+            _ = try await store.abandon(worker: worker.id, reason: status, stderrTail: stderrTail)
+        }
+        try await store.deregister(worker.id)
+        return worker.readyAt == nil ? .neverReady : .wasReady
+    }
+
+    func hints() -> AsyncStream<Void> {
+        store.changes.hints([.backlog, .worker])
+    }
+}

@@ -1,0 +1,154 @@
+import Foundation
+import MillraceCore
+import MillraceRunnerONNX
+
+/// Looks at the machine and says of each thing that Millrace needs whether it is there, and how to mend what is not.
+public struct Doctor: Sendable {
+    public struct Finding: Sendable, Codable, Equatable {
+        public enum Status: String, Sendable, Codable { case ok, note, fault }
+        public var check: String
+        public var status: Status
+        public var detail: String
+        public var remedy: String?
+    }
+
+    private let settings: Settings
+    private let searchPath: String
+    private let locations: RuntimeLocations
+
+    public init(settings: Settings, searchPath: String) {
+        self.settings = settings
+        self.searchPath = searchPath
+        locations = RuntimeLocations(settings, searchPath: searchPath)
+    }
+
+    public func findings() -> [Finding] {
+        [checkSettings()] + checkModels() + [
+            checkONNXRuntime(), checkPython(), checkShim(), checkPoppler(), checkData(), checkDisk(), checkPort(), checkGPU(),
+        ].compactMap { $0 }
+    }
+
+    private func checkSettings() -> Finding {
+        guard !settings.endpoints.isEmpty else {
+            return fault("settings", "no endpoints are configured", "write a millrace.yaml, or name one with --config; the README shows how")
+        }
+        let names = settings.endpoints.map(\.name).joined(separator: ", ")
+        return ok("settings", "\(settings.file ?? "defaults"): \(settings.endpoints.count) endpoints (\(names))")
+    }
+
+    private func checkModels() -> [Finding] {
+        settings.endpoints.map { endpoint in
+            ok("model", "\(endpoint.name): \(endpoint.manifest.name), version \(endpoint.modelVersion.prefix(12)), runner \(endpoint.manifest.runner.rawValue)")
+        }
+    }
+
+    private func checkONNXRuntime() -> Finding? {
+        guard needs(.onnx) else { return nil }
+        do {
+            let library = try ONNXRuntimeLibrary.open(ONNXRuntimeLibrary.locate(candidates: locations.onnxRuntimeCandidates))
+            return ok("ONNX Runtime", "\(library.version), \(library.path)")
+        } catch {
+            let error = error as? MillraceError
+            return fault("ONNX Runtime", error?.message ?? "\(error)", error?.hint ?? "run dev/setup, or set MILLRACE_ONNXRUNTIME to the library")
+        }
+    }
+
+    private func checkPython() -> Finding? {
+        guard needs(.process) else { return nil }
+        guard FileManager.default.isExecutableFile(atPath: locations.python) else {
+            return fault("Python", "\(locations.python) is not there", "run dev/setup, or set MILLRACE_PYTHON to an interpreter")
+        }
+        return ok("Python", locations.python)
+    }
+
+    private func checkShim() -> Finding? {
+        guard needs(.process) else { return nil }
+        guard let shim = locations.shim else {
+            return fault("Python shim", "clients/python was not found near the settings file or the binary", "start Millrace in its own folder, or install the shim: pip install ./clients/python")
+        }
+        return ok("Python shim", shim)
+    }
+
+    private func checkPoppler() -> Finding? {
+        let accepts = settings.endpoints.contains { $0.manifest.accepts.contains("application/pdf") }
+        guard accepts else { return nil }
+        let missing = ["pdfinfo", "pdftoppm", "pdfimages"].filter { tool in
+            !searchPath.split(separator: ":").contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)") }
+        }
+        return missing.isEmpty
+            ? ok("poppler", "pdfinfo, pdftoppm, pdfimages")
+            : fault("poppler", "missing: \(missing.joined(separator: ", "))", "apt-get install poppler-utils")
+    }
+
+    private func checkData() -> Finding {
+        do {
+            let data = try DataDirectory(settings.dataDirectory)
+            try data.write("", to: ".doctor")
+            try? FileManager.default.removeItem(atPath: data.path + "/.doctor")
+            return ok("data directory", data.path)
+        } catch {
+            let error = error as? MillraceError
+            return fault("data directory", error?.message ?? "\(error)", error?.hint ?? "choose another with --data")
+        }
+    }
+
+    private func checkDisk() -> Finding? {
+        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: settings.dataDirectory)
+        guard let free = (attributes?[.systemFreeSize] as? NSNumber)?.int64Value else { return nil }
+        let text = String(format: "%.1f GB free", Double(free) / 1e9)
+        return free < 1_000_000_000
+            ? fault("disk", text, "free some space: uploads and results are refused when the disk is full") : ok("disk", text)
+    }
+
+    private func checkPort() -> Finding {
+        switch PortProbe.probe(host: settings.host, port: settings.port) {
+        case .free: ok("port", "\(settings.host):\(settings.port) is free")
+        case .taken: Finding(
+            check: "port", status: .note, detail: "\(settings.host):\(settings.port) is in use",
+            remedy: "fine if that is Millrace itself; else choose another with --port")
+        case .impossible(let reason): fault("port", "\(settings.host):\(settings.port): \(reason)", "choose an address of this machine with --host")
+        }
+    }
+
+    private func checkGPU() -> Finding {
+        if let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc/driver/nvidia/gpus"), !names.isEmpty {
+            return ok("GPU", "\(names.count) NVIDIA")
+        }
+        return Finding(check: "GPU", status: .note, detail: "none found; models run on the CPU", remedy: nil)
+    }
+
+    private func needs(_ runner: ModelManifest.RunnerKind) -> Bool {
+        settings.endpoints.contains { $0.manifest.runner == runner }
+    }
+
+    private func ok(_ check: String, _ detail: String) -> Finding {
+        Finding(check: check, status: .ok, detail: detail, remedy: nil)
+    }
+
+    private func fault(_ check: String, _ detail: String, _ remedy: String) -> Finding {
+        Finding(check: check, status: .fault, detail: detail, remedy: remedy)
+    }
+}
+
+/// Tries to bind an address, to tell whether a server could.
+enum PortProbe {
+    enum Answer: Equatable { case free, taken, impossible(String) }
+
+    static func probe(host: String, port: Int) -> Answer {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_PASSIVE
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, String(port), &hints, &list) == 0, let address = list?.pointee else { return .impossible("no such address") }
+        defer { freeaddrinfo(list) }
+        let descriptor = socket(address.ai_family, address.ai_socktype, 0)
+        guard descriptor >= 0 else { return .impossible(String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        var on: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+        guard bind(descriptor, address.ai_addr, address.ai_addrlen) == 0 else {
+            return errno == EADDRINUSE ? .taken : .impossible(String(cString: strerror(errno)))
+        }
+        return .free
+    }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import MillraceCore
+import Yams
+
+/// Reads one endpoint of `millrace.yaml` and the model it names.
+struct EndpointReader {
+    /// The folder of the settings file, to which model folders are relative.
+    let base: URL
+
+    func read(_ name: String, _ node: Node, _ faults: inout Faults) -> EndpointConfiguration? {
+        let path = "endpoints.\(name)"
+        guard name.isEndpointName else {
+            faults.add("\"\(path)\"\(node.place): a name has 1 to 63 of a-z, 0-9 and -, and begins with a letter")
+            return nil
+        }
+        var reader = MappingReader(node, path: path, faults: &faults)
+        guard node.mapping != nil else { return nil }
+        defer { reader.finish(&faults) }
+        guard let model = reader.string("model", &faults) else {
+            faults.add("\"\(path).model\"\(node.place) is missing: the folder of the model")
+            skip(&reader)
+            return nil
+        }
+        let folder = URL(fileURLWithPath: model, relativeTo: base).standardizedFileURL.path
+        do {
+            let manifest = try ManifestLoader.load(folder)
+            var endpoint = EndpointConfiguration(
+                name: name, modelDirectory: folder, manifest: manifest, modelVersion: try ModelVersion.of(folder, manifest))
+            if manifest.runner == .process, manifest.itemsMax == nil { endpoint.batching.itemsMax = 1 }
+            fill(&endpoint, from: &reader, &faults)
+            return endpoint
+        } catch {
+            faults.add("\"\(path).model\": \((error as? MillraceError)?.message ?? "\(error)")")
+            skip(&reader)
+            return nil
+        }
+    }
+
+    /// Reads the keys for nothing, so that they are not called unknown beside the fault that matters.
+    private func skip(_ reader: inout MappingReader) { _ = reader.takeAll() }
+
+    private func fill(_ endpoint: inout EndpointConfiguration, from reader: inout MappingReader, _ faults: inout Faults) {
+        reader.mapping("batching", &faults) { reader, faults in
+            if let value = reader.integer("itemsMax", &faults, in: 1...4096) { endpoint.batching.itemsMax = value }
+            if let value = reader.duration("waitMax", &faults) { endpoint.batching.waitMax = value }
+        }
+        reader.mapping("retry", &faults) { reader, faults in
+            if let value = reader.integer("attemptsMax", &faults, in: 1...100) { endpoint.retry.attemptsMax = value }
+            if let value = reader.integer("crashesMax", &faults, in: 1...100) { endpoint.retry.crashesMax = value }
+            if let value = reader.duration("backoffBase", &faults) { endpoint.retry.backoffBase = value }
+            if let value = reader.duration("backoffMax", &faults) { endpoint.retry.backoffMax = value }
+        }
+        reader.mapping("limits", &faults) { reader, faults in
+            if let value = reader.bytes("bytesMax", &faults) { endpoint.limits.bytesMax = value }
+            if let value = reader.integer("filesMax", &faults, in: 1...10_000) { endpoint.limits.filesMax = value }
+            if let value = reader.integer("pagesMax", &faults, in: 1...Int.max) { endpoint.limits.pagesMax = value }
+            if let value = reader.integer("pixelsMax", &faults, in: 1...Int.max) { endpoint.limits.pixelsMax = Int64(value) }
+            if let value = reader.integer("rowsMax", &faults, in: 1...Int.max) { endpoint.limits.rowsMax = value }
+        }
+        reader.mapping("scaling", &faults) { reader, faults in fill(&endpoint.scaling, from: &reader, &faults) }
+        if let value = reader.string("callback", &faults) { endpoint.callback = value }
+        if let value = reader.duration("runLimit", &faults) { endpoint.runLimit = value }
+        if let value = reader.duration("timeToLive", &faults) { endpoint.timeToLive = value }
+        if let value = reader.duration("retention", &faults) { endpoint.retention = value }
+    }
+
+    private func fill(_ scaling: inout ScalingConfiguration, from reader: inout MappingReader, _ faults: inout Faults) {
+        if let value = reader.integer("min", &faults) { scaling.min = value }
+        if let value = reader.integer("max", &faults, in: 1...10_000) { scaling.max = value } else { scaling.max = max(scaling.max, scaling.min) }
+        if let value = reader.duration("idle", &faults) { scaling.idle = value }
+        if let value = reader.duration("drain", &faults) { scaling.drain = value }
+        reader.mapping("policy", &faults) { reader, faults in
+            if let value = reader.duration("targetWait", &faults) { scaling.targetWait = value }
+        }
+        if scaling.min > scaling.max {
+            faults.add("\"\(reader.full("min"))\" (\(scaling.min)) is greater than \"\(reader.full("max"))\" (\(scaling.max))")
+        }
+    }
+}
+
+extension String {
+    fileprivate var isEndpointName: Bool {
+        (1...63).contains(utf8.count) && first!.isASCII && first!.isLowercase
+            && allSatisfy { $0.isASCII && ($0.isLowercase || $0.isNumber || $0 == "-") }
+    }
+}

@@ -1,0 +1,114 @@
+import Crypto
+import Foundation
+import MillraceCore
+import Yams
+
+/// Reads a model's folder: `model.yaml`, and that the files it names are there.
+public enum ManifestLoader {
+    /// - Throws: `invalid_manifest` with every fault there is.
+    public static func load(_ folder: String) throws -> ModelManifest {
+        let file = folder + "/model.yaml"
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+            throw MillraceError(
+                .invalidManifest, "there is no \(file)",
+                hint: "a model is a folder with a model.yaml; see \"Add your own model\" in the README")
+        }
+        var faults = Faults()
+        let manifest: ModelManifest?
+        do {
+            manifest = try Yams.compose(yaml: text).flatMap { read($0, &faults) }
+        } catch {
+            throw MillraceError(.invalidManifest, "\(file) is not valid YAML: \(error)")
+        }
+        if let manifest { checkFiles(of: manifest, in: folder, &faults) }
+        try faults.throwIfAny(.invalidManifest, in: file)
+        guard let manifest else { throw MillraceError(.invalidManifest, "\(file) is empty") }
+        return manifest
+    }
+
+    private static func read(_ root: Node, _ faults: inout Faults) -> ModelManifest? {
+        var reader = MappingReader(root, path: "", faults: &faults)
+        let name = reader.string("name", &faults)
+        let runner = reader.value("runner", "onnx or process", &faults) { $0.scalar.flatMap { ModelManifest.RunnerKind(rawValue: $0.string) } }
+        var manifest = ModelManifest(name: name ?? "", runner: runner ?? .onnx)
+        manifest.description = reader.string("description", &faults)
+        manifest.license = reader.string("license", &faults)
+        manifest.pipeline = reader.string("pipeline", &faults)
+        manifest.command = reader.strings("command", &faults)
+        reader.mapping("files", &faults) { reader, faults in
+            for (role, node) in reader.takeAll() {
+                if let path = node.scalar?.string { manifest.files[role] = path } else { faults.add("\"files.\(role)\"\(node.place) must be a path") }
+            }
+        }
+        if let node = reader.take("options"), let options = node.json.objectValue { manifest.options = options }
+        manifest.accepts = reader.strings("accepts", &faults) ?? []
+        manifest.itemsMax = reader.integer("itemsMax", &faults, in: 1...4096)
+        reader.mapping("parameters", &faults) { reader, faults in
+            for (name, node) in reader.takeAll() { manifest.parameters[name] = parameter(name, node, &faults) }
+        }
+        reader.finish(&faults)
+        if name == nil { faults.add("\"name\" is missing") }
+        if runner == nil { faults.add("\"runner\" is missing or wrong: onnx or process") }
+        checkRelations(manifest, &faults)
+        return manifest
+    }
+
+    private static func parameter(_ name: String, _ node: Node, _ faults: inout Faults) -> ParameterDeclaration? {
+        var reader = MappingReader(node, path: "parameters.\(name)", faults: &faults)
+        defer { reader.finish(&faults) }
+        let type = reader.value("type", "integer, number, string or boolean", &faults) {
+            $0.scalar.flatMap { ParameterDeclaration.Kind(rawValue: $0.string) }
+        }
+        let declaration = ParameterDeclaration(
+            type: type ?? .string, description: reader.string("description", &faults), default: reader.take("default")?.json,
+            required: reader.value("required", "true or false", &faults) { $0.bool } ?? false,
+            min: reader.value("min", "a number", &faults) { $0.float }, max: reader.value("max", "a number", &faults) { $0.float },
+            enum: reader.take("enum")?.json.arrayValue)
+        guard type != nil else {
+            faults.add("\"parameters.\(name).type\"\(node.place) is missing: integer, number, string or boolean")
+            return nil
+        }
+        return declaration
+    }
+
+    private static func checkRelations(_ manifest: ModelManifest, _ faults: inout Faults) {
+        switch manifest.runner {
+        case .onnx:
+            if manifest.command != nil { faults.add("\"command\" is for runner: process; this is runner: onnx") }
+            if manifest.pipeline == nil { faults.add("\"pipeline\" is missing: what turns inputs into tensors, such as tensors or image-classification") }
+            if manifest.files["model"] == nil { faults.add("\"files.model\" is missing: the .onnx file") }
+        case .process:
+            if manifest.pipeline != nil { faults.add("\"pipeline\" is for runner: onnx; this is runner: process") }
+            if manifest.command?.isEmpty ?? true { faults.add("\"command\" is missing: how the handler is started, such as [\"{python}\", \"handler.py\"]") }
+        }
+    }
+
+    private static func checkFiles(of manifest: ModelManifest, in folder: String, _ faults: inout Faults) {
+        for (role, path) in manifest.files.sorted(by: { $0.key < $1.key }) {
+            guard !path.hasPrefix("/"), !path.split(separator: "/").contains("..") else {
+                faults.add("\"files.\(role)\" must stay in the model's folder, not \"\(path)\"")
+                continue
+            }
+            if !FileManager.default.isReadableFile(atPath: folder + "/" + path) {
+                faults.add("\"files.\(role)\": there is no \(path) in the model's folder; if it is a weight that set-up fetches, run dev/setup")
+            }
+        }
+    }
+}
+
+/// What identifies a model version: a SHA-256 over its manifest and files.
+enum ModelVersion {
+    static func of(_ folder: String, _ manifest: ModelManifest) throws -> String {
+        var paths = ["model.yaml"] + manifest.files.values
+        // A handler's own script belongs to its version, wherever the command names it.
+        paths += (manifest.command ?? []).filter { FileManager.default.fileExists(atPath: folder + "/" + $0) }
+        var hash = SHA256()
+        for path in Set(paths).sorted() {
+            hash.update(data: Data(path.utf8))
+            guard let file = FileHandle(forReadingAtPath: folder + "/" + path) else { continue }
+            defer { try? file.close() }
+            while let chunk = try file.read(upToCount: 1 << 20), !chunk.isEmpty { hash.update(data: chunk) }
+        }
+        return hash.finalize().map { String(format: "%02x", $0) }.joined()
+    }
+}

@@ -1,0 +1,57 @@
+/// The registry of settings: name in `millrace.yaml`, environment variable, meaning. The reference page is made from it.
+public struct SettingDeclaration: Sendable {
+    /// The key in `millrace.yaml`; `nil` for what only the environment says.
+    public var key: String?
+    public var variable: String?
+    public var shape: String
+    public var fallback: String
+    public var meaning: String
+}
+
+public enum SettingsRegistry {
+    public static let all: [SettingDeclaration] = [
+        .init(key: "host", variable: "MILLRACE_HOST", shape: "address", fallback: "127.0.0.1", meaning: "where the server listens; a public address needs keys"),
+        .init(key: "port", variable: "MILLRACE_PORT", shape: "0 ... 65535", fallback: "8080", meaning: "0 takes a free port"),
+        .init(key: "data", variable: "MILLRACE_DATA", shape: "folder", fallback: ".millrace", meaning: "where jobs, blobs, keys and logs are kept"),
+        .init(key: "auth", variable: "MILLRACE_AUTH", shape: "required, none", fallback: "required", meaning: "whether requests need an API key; none only on a loopback address"),
+        .init(key: "logLevel", variable: "MILLRACE_LOG_LEVEL", shape: "trace ... critical", fallback: "info", meaning: "the least level that is logged"),
+        .init(key: "lease", variable: "MILLRACE_LEASE", shape: "duration", fallback: "15s", meaning: "how long a worker may be silent before its jobs go back to the queue"),
+        .init(key: "python", variable: "MILLRACE_PYTHON", shape: "path", fallback: ".venv/bin/python, else python3", meaning: "what {python} in a model's command stands for"),
+        .init(key: "onnxruntime", variable: "MILLRACE_ONNXRUNTIME", shape: "path", fallback: "searched", meaning: "the ONNX Runtime library or a folder with it"),
+        .init(key: "threads", variable: "MILLRACE_THREADS", shape: "0 ... 256", fallback: "0", meaning: "threads a model may use; 0: one for each core"),
+        .init(key: "webhooks.secret", variable: "MILLRACE_WEBHOOK_SECRET", shape: "whsec_...", fallback: "made on the first start", meaning: "signs webhooks (Standard Webhooks)"),
+        .init(key: "webhooks.allowedHosts", variable: "MILLRACE_WEBHOOK_ALLOWED_HOSTS", shape: "list", fallback: "none", meaning: "hosts to which webhooks may go although their address is private"),
+        .init(key: "endpoints", variable: nil, shape: "mapping", fallback: "none", meaning: "the endpoints by name; see below"),
+        .init(key: nil, variable: "MILLRACE_CONFIG", shape: "path", fallback: "millrace.yaml, if it is there", meaning: "the settings file"),
+        .init(key: nil, variable: "MILLRACE_SERVER", shape: "URL", fallback: "http://127.0.0.1:8080", meaning: "the server that the command line talks to"),
+        .init(key: nil, variable: "MILLRACE_API_KEY", shape: "key", fallback: "the data directory's api-key", meaning: "the key that the command line uses"),
+        .init(key: nil, variable: "MILLRACE_BIN", shape: "path", fallback: ".build/release/millrace", meaning: "the binary that `make demo` and the black-box tests run"),
+    ]
+
+    /// The keys of one endpoint.
+    public static let endpoint: [SettingDeclaration] = [
+        .init(key: "model", variable: nil, shape: "folder", fallback: "required", meaning: "a folder with model.yaml, relative to the settings file"),
+        .init(key: "batching.itemsMax", variable: nil, shape: "1 ...", fallback: "the model's, else 16 (a handler process: 1)", meaning: "items in one call of the model"),
+        .init(key: "batching.waitMax", variable: nil, shape: "duration", fallback: "20ms", meaning: "how long an item waits for others to fill its batch"),
+        .init(key: "retry.attemptsMax", variable: nil, shape: "1 ... 100", fallback: "4", meaning: "attempts before an error is final"),
+        .init(key: "retry.crashesMax", variable: nil, shape: "1 ... 100", fallback: "3", meaning: "deaths of a worker before the job fails as worker_lost"),
+        .init(key: "retry.backoffBase", variable: nil, shape: "duration", fallback: "1s", meaning: "the longest wait before the second attempt; doubles each time"),
+        .init(key: "retry.backoffMax", variable: nil, shape: "duration", fallback: "5m", meaning: "the longest wait of all"),
+        .init(key: "limits.bytesMax", variable: nil, shape: "size", fallback: "50MB", meaning: "bytes of one request"),
+        .init(key: "limits.filesMax", variable: nil, shape: "1 ...", fallback: "64", meaning: "files of one job"),
+        .init(key: "limits.pagesMax", variable: nil, shape: "1 ...", fallback: "200", meaning: "pages of one document"),
+        .init(key: "limits.pixelsMax", variable: nil, shape: "1 ...", fallback: "100000000", meaning: "pixels of one image"),
+        .init(key: "limits.rowsMax", variable: nil, shape: "1 ...", fallback: "1000000", meaning: "rows of one table"),
+        .init(key: "scaling.min", variable: nil, shape: "0 ...", fallback: "0", meaning: "workers that always run"),
+        .init(key: "scaling.max", variable: nil, shape: "1 ...", fallback: "1", meaning: "workers at most"),
+        .init(key: "scaling.idle", variable: nil, shape: "duration", fallback: "30s", meaning: "how long a worker without work stays"),
+        .init(key: "scaling.drain", variable: nil, shape: "duration", fallback: "60s", meaning: "how long a stopping worker may finish what it holds"),
+        .init(key: "scaling.policy.targetWait", variable: nil, shape: "duration", fallback: "10s", meaning: "the wait in the queue above which another worker starts"),
+        .init(key: "callback", variable: nil, shape: "URL", fallback: "none", meaning: "where completions are posted when a job names no callback"),
+        .init(key: "runLimit", variable: nil, shape: "duration", fallback: "1h", meaning: "how long one attempt may run"),
+        .init(key: "timeToLive", variable: nil, shape: "duration", fallback: "none", meaning: "how long a job may wait before it expires"),
+        .init(key: "retention", variable: nil, shape: "duration", fallback: "7d", meaning: "how long finished jobs and their files are kept"),
+    ]
+
+    static let variables = all.compactMap(\.variable)
+}

@@ -1,0 +1,145 @@
+import MillraceCore
+import Synchronization
+
+/// Collects items of many jobs into batches, runs them one batch at a time, and gives each item its outcome.
+///
+/// A batch that fails as a whole is run again in halves until the bad item is alone; items that others spoiled are
+/// answered as if they had been alone from the start.
+public final class ItemBatcher: Sendable {
+    private struct Pending: Sendable {
+        var item: InferenceItem
+        var job: JobID
+        var answer: CheckedContinuation<ItemOutcome, Never>
+    }
+    private struct State {
+        var planner: BatchPlanner<Pending>
+        var nextID: ItemID = 1
+        /// Items being made now; while there are any, a batch that is not full may wait for them.
+        var producers = 0
+        /// Items in the running batch.
+        var running: Set<ItemID> = []
+        var closed = false
+    }
+
+    private let runner: any ModelRunner
+    private let observer: any ItemObserver
+    private let surroundings: Surroundings
+    private let state: Mutex<State>
+    private let (wake, wakeUp) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+
+    public init(runner: any ModelRunner, observer: any ItemObserver, policy: BatchingPolicy, surroundings: Surroundings) {
+        self.runner = runner
+        self.observer = observer
+        self.surroundings = surroundings
+        state = Mutex(State(planner: BatchPlanner(policy)))
+    }
+
+    /// A number for an item, so that its observer knows it before it runs.
+    public func makeItemID() -> ItemID {
+        state.withLock { state in
+            defer { state.nextID += 1 }
+            return state.nextID
+        }
+    }
+
+    /// Marks that an item is being made (fetched, decoded), for the time of `body`.
+    public func producing<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+        state.withLock { $0.producers += 1 }
+        defer {
+            state.withLock { $0.producers -= 1 }
+            wakeUp.yield()
+        }
+        return try await body()
+    }
+
+    /// Runs one item in some batch. When the task is cancelled the outcome is `.cancelled`, at once for an item that waits.
+    public func run(_ item: InferenceItem, of job: JobID, reason: @escaping @Sendable () -> CancellationReason) async -> ItemOutcome {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let refused = state.withLock { state in
+                    // Checked under the lock: a cancellation that came before is seen here, a later one finds the item.
+                    if state.closed || Task.isCancelled { return true }
+                    state.planner.add(Pending(item: item, job: job, answer: continuation), id: item.id, of: job, at: surroundings.now())
+                    return false
+                }
+                if refused { continuation.resume(returning: .cancelled) } else { wakeUp.yield() }
+            }
+        } onCancel: {
+            cancel(item.id, of: job, reason: reason())
+        }
+    }
+
+    private func cancel(_ id: ItemID, of job: JobID, reason: CancellationReason) {
+        let (waiting, isRunning) = state.withLock { ($0.planner.remove(id, of: job), $0.running.contains(id)) }
+        waiting?.answer.resume(returning: .cancelled)
+        if isRunning {
+            // The runner is told on a task of its own: a cancellation handler cannot wait.
+            Task { await runner.cancel(id, reason: reason) }
+        }
+    }
+
+    /// Runs batches until the task is cancelled; then every item that still waits is answered as cancelled.
+    public func run() async {
+        defer { close() }
+        var hints = wake.makeAsyncIterator()
+        while !Task.isCancelled {
+            switch state.withLock({ $0.planner.next(at: surroundings.now(), moreExpected: $0.producers > 0) }) {
+            case .run(let batch):
+                state.withLock { $0.running = Set(batch.map(\.item.id)) }
+                await run(batch[...])
+                state.withLock { $0.running = [] }
+            case .wait(let until):
+                await pause(until: until)
+            case .idle:
+                guard await hints.next() != nil else { return }
+            }
+        }
+    }
+
+    private func pause(until: Timestamp) async {
+        // Short (milliseconds), so it need not end early when more items come.
+        try? await surroundings.sleep(min(until.since(surroundings.now()), .milliseconds(5)))
+    }
+
+    private func run(_ batch: ArraySlice<Pending>) async {
+        do {
+            let outcomes = try await runner.run(batch.map(\.item), observer: observer)
+            precondition(outcomes.count == batch.count, "a runner answers for every item")
+            for (pending, outcome) in zip(batch, outcomes) { pending.answer.resume(returning: outcome) }
+        } catch BatchFailure.outOfMemory(let message) {
+            state.withLock { $0.planner.shrink(below: batch.count) }
+            await runHalves(
+                of: batch,
+                failure: JobFailure(
+                    .outOfMemory, message, hint: "the input needs more memory than the device has", retryable: false))
+        } catch BatchFailure.unattributed(let failure), BatchFailure.runnerLost(let failure) {
+            await runHalves(of: batch, failure: failure)
+        } catch is CancellationError {
+            for pending in batch { pending.answer.resume(returning: .cancelled) }
+        } catch let error as MillraceError {
+            await runHalves(of: batch, failure: JobFailure(error, retryable: true))
+        } catch {
+            await runHalves(of: batch, failure: JobFailure(.handlerError, "\(error)", retryable: true))
+        }
+    }
+
+    private func runHalves(of batch: ArraySlice<Pending>, failure: JobFailure) async {
+        guard batch.count > 1 else {
+            batch.first?.answer.resume(returning: .failed(failure))
+            return
+        }
+        let middle = batch.startIndex + batch.count / 2
+        await run(batch[..<middle])
+        await run(batch[middle...])
+    }
+
+    private func close() {
+        let waiting = state.withLock { state in
+            state.closed = true
+            var waiting: [Pending] = []
+            while case .run(let batch) = state.planner.next(at: surroundings.now(), moreExpected: false) { waiting += batch }
+            return waiting
+        }
+        for pending in waiting { pending.answer.resume(returning: .cancelled) }
+    }
+}

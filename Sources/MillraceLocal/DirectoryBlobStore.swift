@@ -1,0 +1,171 @@
+import Crypto
+import Foundation
+import MillraceCloud
+import MillraceCore
+import Synchronization
+
+/// Blobs as files of one directory: `<root>/<last two characters of the id>/<id>`, written beside and renamed when whole.
+///
+/// A name is made from an identifier's 128 bits alone, so no input can lead outside of the root.
+public struct DirectoryBlobStore: BlobStore {
+    /// Makes the URL that grants an access, for workers that do not share this directory.
+    public typealias Signer = @Sendable (BlobAccess, BlobID, Duration) -> String
+
+    private let root: URL
+    private let signer: Signer?
+
+    /// - Parameter signer: when given, access is granted as its URLs in place of paths.
+    public init(root: String, signer: Signer? = nil) throws {
+        self.root = URL(fileURLWithPath: root, isDirectory: true).standardizedFileURL
+        self.signer = signer
+        try FileManager.default.createDirectory(
+            at: self.root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    }
+
+    public func write(_ blob: BlobID) async throws -> any BlobWriter {
+        try await Blocking.run { try FileBlobWriter(destination: try preparedURL(of: blob)) }
+    }
+
+    public func read(_ blob: BlobID, range: Range<Int64>?) async throws -> BlobContent {
+        let path = url(of: blob).path
+        let reader = try await Blocking.run { try FileBlobReader(path: path, range: range, blob: blob) }
+        return BlobContent(
+            bytesTotal: reader.bytesTotal,
+            chunks: AsyncThrowingStream(unfolding: { try await Blocking.run { try reader.next() } }))
+    }
+
+    public func delete(_ blob: BlobID) async throws {
+        let url = url(of: blob)
+        try await Blocking.run {
+            if unlink(url.path) != 0, errno != ENOENT { throw FileError.last("delete", url.path) }
+            // What an interrupted writer left beside it goes with it.
+            let folder = url.deletingLastPathComponent()
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+            where name.hasPrefix("\(blob).") {
+                unlink(folder.appendingPathComponent(name).path)
+            }
+        }
+    }
+
+    public func grant(_ access: BlobAccess, to blob: BlobID, for validity: Duration) async throws -> BlobGrant {
+        if let signer { return .url(signer(access, blob, validity)) }
+        return .path(access == .write ? try preparedURL(of: blob).path : url(of: blob).path)
+    }
+
+    private func url(of blob: BlobID) -> URL {
+        let name = blob.description
+        return root.appendingPathComponent(String(name.suffix(2)), isDirectory: true).appendingPathComponent(name)
+    }
+
+    private func preparedURL(of blob: BlobID) throws -> URL {
+        let url = url(of: blob)
+        try FileManager.default.createDirectory(
+            at: url.deletingLastPathComponent(), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        return url
+    }
+}
+
+/// Writes one file: hash on the way, sync, rename, sync the folder.
+final class FileBlobWriter: BlobWriter {
+    private struct State: ~Copyable {
+        var descriptor: Int32
+        var hash = SHA256()
+        var bytes: Int64 = 0
+        var finished = false
+    }
+    private let destination: URL
+    private let temporary: String
+    private let state: Mutex<State>
+
+    init(destination: URL) throws {
+        self.destination = destination
+        temporary = destination.path + ".\(UInt32.random(in: 0...UInt32.max)).part"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw FileError.last("create", temporary) }
+        state = Mutex(State(descriptor: descriptor))
+    }
+
+    deinit {
+        state.withLock { state in
+            if state.descriptor >= 0 { close(state.descriptor) }
+            if !state.finished { unlink(temporary) }
+        }
+    }
+
+    func append(_ bytes: [UInt8]) async throws {
+        try await Blocking.run { [self] in
+            try state.withLock { state in
+                try FileError.writeAll(bytes, to: state.descriptor, path: temporary)
+                state.hash.update(data: bytes)
+                state.bytes += Int64(bytes.count)
+            }
+        }
+    }
+
+    func finish() async throws -> BlobDigest {
+        try await Blocking.run { [self] in
+            try state.withLock { state in
+                guard fsync(state.descriptor) == 0 else { throw FileError.last("sync", temporary) }
+                close(state.descriptor)
+                state.descriptor = -1
+                guard rename(temporary, destination.path) == 0 else { throw FileError.last("rename", temporary) }
+                state.finished = true
+                try FileError.syncFolder(destination.deletingLastPathComponent().path)
+                return BlobDigest(bytes: state.bytes, sha256: state.hash.finalize().hexadecimal)
+            }
+        }
+    }
+
+    func abandon() async {
+        state.withLock { state in
+            if state.descriptor >= 0 { close(state.descriptor) }
+            state.descriptor = -1
+            if !state.finished { unlink(temporary) }
+        }
+    }
+}
+
+/// Reads a file or a part of it in chunks.
+private final class FileBlobReader: Sendable {
+    private static let chunkBytes = 256 * 1024
+    let bytesTotal: Int64
+    private let path: String
+    private let descriptor: Int32
+    private let window: Mutex<Range<Int64>>
+
+    init(path: String, range: Range<Int64>?, blob: BlobID) throws {
+        self.path = path
+        descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { throw MillraceError(.blobUnknown, "there is no blob \(blob)") }
+            throw FileError.last("open", path)
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            close(descriptor)
+            throw FileError.last("read", path)
+        }
+        bytesTotal = Int64(status.st_size)
+        window = Mutex((range ?? 0..<bytesTotal).clamped(to: 0..<bytesTotal))
+    }
+
+    deinit { close(descriptor) }
+
+    func next() throws -> [UInt8]? {
+        try window.withLock { window in
+            guard !window.isEmpty else { return nil }
+            let wanted = min(Self.chunkBytes, Int(window.count))
+            let bytes = try [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
+                count = pread(descriptor, buffer.baseAddress, wanted, off_t(window.lowerBound))
+                guard count > 0 else {
+                    let failed = count < 0
+                    count = 0
+                    if failed { throw FileError.last("read", path) }
+                    throw MillraceError(.inputUnavailable, "the blob is shorter than it was when reading began")
+                }
+            }
+            window = window.lowerBound + Int64(bytes.count)..<window.upperBound
+            return bytes
+        }
+    }
+}

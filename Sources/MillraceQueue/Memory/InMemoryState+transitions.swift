@@ -1,0 +1,81 @@
+import MillraceCore
+
+extension InMemoryState {
+    /// Writes a transition: the job, its events, its delivery, and what depends on them.
+    mutating func apply(_ transition: JobTransition, at now: Timestamp) {
+        let job = transition.job
+        let old = entries[job.id]?.job
+        if let old { unlist(old) }
+        entries[job.id, default: Entry(job: job)].job = job
+        list(job)
+        useBlobs(transition, from: old)
+        if let worker = transition.workerChanged(from: old) { workers[worker]?.idleSince = now }
+        append(transition, at: now)
+        if let delivery = transition.delivery {
+            deliveries[delivery.id] = Outgoing(delivery: delivery, availableAt: delivery.dueAt)
+        }
+        topics.formUnion(transition.topics(from: old))
+    }
+
+    private mutating func list(_ job: Job) {
+        switch job.state {
+        case .queued: queued[Variant(endpoint: job.endpoint, name: job.variant), default: .init()].insert(QueuePosition(job))
+        case .running: running.insert(job.id)
+        default: break
+        }
+    }
+
+    mutating func unlist(_ job: Job) {
+        switch job.state {
+        case .queued: queued[Variant(endpoint: job.endpoint, name: job.variant)]?.remove(QueuePosition(job))
+        case .running: running.remove(job.id)
+        default: break
+        }
+    }
+
+    private mutating func useBlobs(_ transition: JobTransition, from old: Job?) {
+        let (added, released) = transition.blobsChanged(from: old)
+        for file in added {
+            blobs[file.blob]?.uses += 1
+            guard blobs[file.blob]?.record.state == .pending else { continue }
+            blobs[file.blob]?.record.state = .stored
+            blobs[file.blob]?.record.bytes = file.bytes
+            blobs[file.blob]?.record.sha256 = file.sha256
+            blobs[file.blob]?.record.mediaType = file.mediaType
+        }
+        for id in released { release(id) }
+    }
+
+    /// One job fewer uses this blob. It no longer belongs to its writer either, or a long job's old checkpoints would stay.
+    mutating func release(_ id: BlobID) {
+        blobs[id]?.uses -= 1
+        blobs[id]?.record.writer = nil
+    }
+
+    func blobIsThere(_ id: BlobID) -> Bool {
+        blobs[id].map { $0.record.state != .deleting } ?? false
+    }
+
+    private mutating func append(_ transition: JobTransition, at now: Timestamp) {
+        let id = transition.job.id
+        guard var entry = entries[id] else { return }
+        entries[id] = nil  // or the events would be copied
+        let (kept, logs) = transition.eventsKept(logsBefore: entry.logs)
+        entry.logs = logs
+        for detail in kept {
+            if case .progress = detail {
+                entry.events.removeAll { if case .progress = $0.detail { true } else { false } }
+            }
+            sequence += 1
+            entry.events.append(JobEvent(sequence: sequence, job: id, at: now, detail: detail))
+        }
+        entries[id] = entry
+    }
+
+    /// Running jobs, those whose lease ends first at the front.
+    func runningByExpiry(where condition: (Job) -> Bool) -> [Job] {
+        running.compactMap { entries[$0]?.job }.filter(condition).sorted {
+            ($0.lease!.expiresAt, $0.id) < ($1.lease!.expiresAt, $1.id)
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import MillraceCore
+import Synchronization
+
+/// A store that forgets everything with its process: for tests, the simulator and demonstrations.
+///
+/// It keeps every promise of the seam except durability.
+public final class InMemoryStore: Sendable {
+    public let changes = StoreChanges()
+    let surroundings: Surroundings
+    private let state = Mutex(InMemoryState())
+
+    public init(_ surroundings: Surroundings = .system) {
+        self.surroundings = surroundings
+    }
+
+    func read<Value: Sendable>(_ body: @Sendable (InMemoryState) throws -> Value) rethrows -> Value {
+        try state.withLock { try body($0) }
+    }
+
+    /// Runs one atomic step and publishes what it changed. A step that may throw does so before it changes anything.
+    func write<Value: Sendable>(_ body: @Sendable (inout InMemoryState) throws -> Value) rethrows -> Value {
+        let (value, topics) = try state.withLock { state in
+            let value = try body(&state)
+            defer { state.topics = [] }
+            return (value, state.topics)
+        }
+        changes.publish(topics)
+        return value
+    }
+}
+
+/// Everything that ``InMemoryStore`` keeps.
+struct InMemoryState: Sendable {
+    struct Entry: Sendable {
+        var job: Job
+        var events: [JobEvent] = []
+        var logs = 0
+        var idempotency: NewJob.Idempotency?
+    }
+    struct IdempotencyKey: Hashable {
+        var tenant: String
+        var key: String
+    }
+    struct Blob {
+        var record: BlobRecord
+        /// How many jobs use it.
+        var uses = 0
+    }
+    struct Outgoing {
+        var delivery: Delivery
+        /// When a sender may take it: it is due and nobody else's claim lasts.
+        var availableAt: Timestamp
+    }
+
+    var entries: [JobID: Entry] = [:]
+    /// All jobs, the oldest id first.
+    var order = SortedList<JobID>()
+    var queued: [Variant: SortedList<QueuePosition>] = [:]
+    var running: Set<JobID> = []
+    var idempotency: [IdempotencyKey: JobID] = [:]
+    var sequence: Int64 = 0
+    var blobs: [BlobID: Blob] = [:]
+    var workers: [WorkerID: WorkerRecord] = [:]
+    var deliveries: [DeliveryID: Outgoing] = [:]
+    var keys: [KeyID: KeyRecord] = [:]
+    /// What the step that runs now has changed.
+    var topics: Set<StoreChanges.Topic> = []
+}
+
+struct Variant: Hashable, Comparable {
+    var endpoint: String
+    var name: String
+
+    static func < (left: Self, right: Self) -> Bool {
+        (left.endpoint, left.name) < (right.endpoint, right.name)
+    }
+}
+
+/// Where a job stands in its queue: the highest priority first, then the oldest.
+struct QueuePosition: Comparable {
+    var priority: Int
+    var runAt: Timestamp
+    var id: JobID
+
+    init(_ job: Job) {
+        priority = job.priority
+        runAt = job.runAt
+        id = job.id
+    }
+
+    static func < (left: Self, right: Self) -> Bool {
+        (right.priority, left.runAt, left.id) < (left.priority, right.runAt, right.id)
+    }
+}
+
+/// An array that keeps its order; finding is a binary search.
+struct SortedList<Element: Comparable & Sendable>: Sendable {
+    private(set) var elements: [Element] = []
+
+    mutating func insert(_ element: Element) {
+        elements.insert(element, at: index(of: element))
+    }
+
+    mutating func remove(_ element: Element) {
+        let index = index(of: element)
+        precondition(index < elements.count && elements[index] == element, "removing what is not in the list")
+        elements.remove(at: index)
+    }
+
+    /// The first index whose element is not before this one.
+    func index(of element: Element) -> Int {
+        var range = 0..<elements.count
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            range = elements[middle] < element ? middle + 1..<range.upperBound : range.lowerBound..<middle
+        }
+        return range.lowerBound
+    }
+}

@@ -1,0 +1,151 @@
+import Logging
+import MillraceCloud
+import MillraceCore
+import ServiceLifecycle
+import Synchronization
+
+/// What the autoscaler sees and may do in the job store; the app adapts its store to this.
+public protocol ScalingSource: Sendable {
+    /// One observation per variant that is configured, with `instances` that have not registered yet as starting.
+    func observe(instances: [FleetInstance]) async throws -> [VariantObservation]
+    func drain(_ workers: [WorkerID]) async throws
+    /// The worker of this instance is gone: its leases end now, not when they expire.
+    func workerEnded(instance: InstanceID, status: String, stderrTail: String) async throws -> WorkerEnding
+    /// A stream of hints that backlog or workers changed.
+    func hints() -> AsyncStream<Void>
+}
+
+/// What the store knew of a worker that ended.
+public enum WorkerEnding: Sendable, Equatable {
+    /// It never finished to start.
+    case neverReady
+    case wasReady
+}
+
+/// Holds each fleet at the number of workers that the policy asks for.
+public struct Autoscaler: Service {
+    private let source: any ScalingSource
+    private let fleet: any Fleet
+    private let policy: any ScalingPolicy
+    private let surroundings: Surroundings
+    private let logger: Logger
+    /// Looked at this often even if nothing is heard: a hint may be lost.
+    private let intervalMax: Duration = .seconds(2)
+    private let backoffs = SharedBackoffs()
+
+    public init(
+        source: any ScalingSource, fleet: any Fleet, policy: any ScalingPolicy, surroundings: Surroundings, logger: Logger
+    ) {
+        self.source = source
+        self.fleet = fleet
+        self.policy = policy
+        self.surroundings = surroundings
+        self.logger = logger
+    }
+
+    public func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingDiscardingTaskGroup { group in
+                group.addTask { await watchInterruptions() }
+                group.addTask { try await scale() }
+            }
+        }
+    }
+
+    private func scale() async throws {
+        while !Task.isCancelled {
+            let hints = source.hints()
+            var next = surroundings.now() + intervalMax
+            do {
+                next = min(next, try await step() ?? next)
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.warning("scaling step failed; the next one follows", metadata: ["error": "\(error)"])
+            }
+            try await wait(for: hints, until: next)
+        }
+    }
+
+    /// - Returns: when to look again.
+    private func step() async throws -> Timestamp? {
+        var next: Timestamp?
+        for observation in try await source.observe(instances: fleet.instances()) {
+            let decision = policy.decide(observation)
+            if !decision.drain.isEmpty { try await source.drain(decision.drain) }
+            next = [next, decision.lookAgainAt, try await apply(decision, to: observation)].compactMap { $0 }.min()
+        }
+        return next
+    }
+
+    private func apply(_ decision: ScalingDecision, to observation: VariantObservation) async throws -> Timestamp? {
+        let retire = observation.workers.filter { $0.activity == .draining(holdsWork: false) }
+        let serving = observation.workers.count { !$0.isDraining }
+        var desired = decision.desired
+        var retryAt: Timestamp?
+        if desired > serving, let until = backoffs.of(observation.variantKey).waitsUntil(surroundings.now()) {
+            desired = serving
+            retryAt = until
+        }
+        if desired > serving {
+            logger.info(
+                "starting workers",
+                metadata: ["endpoint": "\(observation.endpoint)", "workers.now": "\(serving)", "workers.desired": "\(desired)"])
+        }
+        let protected = observation.workers.filter { $0.activity == .busy || $0.activity == .draining(holdsWork: true) }
+        try await fleet.reconcile(
+            FleetTarget(
+                endpoint: observation.endpoint, variant: observation.variant,
+                // Draining workers that still work are in the fleet, so they are part of what it should have.
+                desired: desired + observation.workers.count { $0.activity == .draining(holdsWork: true) },
+                retire: Set(retire.map(\.instance)),
+                protectUntil: Dictionary(
+                    uniqueKeysWithValues: protected.map { ($0.instance, surroundings.now() + .seconds(120)) })))
+        return retryAt
+    }
+
+    private func watchInterruptions() async {
+        for await interruption in fleet.interruptions() {
+            guard case .ended(let status, let expected, let tail) = interruption.reason else { continue }
+            let key = "\(interruption.endpoint)/\(interruption.variant)"
+            do {
+                let ending = try await source.workerEnded(instance: interruption.instance, status: status, stderrTail: tail)
+                if expected || ending == .wasReady {
+                    backoffs.update(key) { $0.succeeded() }
+                } else {
+                    backoffs.update(key) { $0.failed(at: surroundings.now()) }
+                    logger.error(
+                        "a worker died before it was ready",
+                        metadata: ["endpoint": "\(interruption.endpoint)", "status": "\(status)", "stderr": "\(tail.suffix(600))"])
+                }
+            } catch {
+                logger.warning("could not record the end of a worker; its leases will expire", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func wait(for hints: AsyncStream<Void>, until: Timestamp) async throws {
+        let limit = max(until.since(surroundings.now()), .milliseconds(10))
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                var iterator = hints.makeAsyncIterator()
+                _ = await iterator.next()
+            }
+            group.addTask { try? await surroundings.sleep(limit) }
+            await group.next()
+            group.cancelAll()
+        }
+        try Task.checkCancellation()
+    }
+}
+
+private final class SharedBackoffs: Sendable {
+    private let state = Mutex<[String: StartBackoff]>([:])
+
+    func of(_ key: String) -> StartBackoff { state.withLock { $0[key] ?? StartBackoff() } }
+    func update(_ key: String, _ body: (inout StartBackoff) -> Void) { state.withLock { body(&$0[key, default: StartBackoff()]) } }
+}
+
+extension VariantObservation {
+    fileprivate var variantKey: String { "\(endpoint)/\(variant)" }
+}

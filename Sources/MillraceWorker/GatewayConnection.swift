@@ -1,0 +1,80 @@
+import AsyncHTTPClient
+import Foundation
+import Logging
+import MillraceCore
+import MillraceWire
+import NIOCore
+import NIOFoundationCompat
+import NIOHTTP1
+
+/// A worker's way to its gateway: one call per message of the worker protocol, repeated while the gateway cannot be reached.
+///
+/// Every call is safe to repeat, so an answer that got lost costs a repetition and nothing else.
+struct GatewayConnection: Sendable {
+    /// Where the gateway listens for workers.
+    enum Address: Sendable {
+        case unixSocket(String)
+        case url(String)
+    }
+
+    private let client: HTTPClient
+    private let base: String
+    private let surroundings: Surroundings
+    private let logger: Logger
+
+    init(_ address: Address, client: HTTPClient, surroundings: Surroundings, logger: Logger) {
+        self.client = client
+        self.surroundings = surroundings
+        self.logger = logger
+        switch address {
+        case .unixSocket(let path):
+            base = "http+unix://" + path.addingPercentEncoding(withAllowedCharacters: .alphanumerics)!
+        case .url(let url):
+            base = url.hasSuffix("/") ? String(url.dropLast()) : url
+        }
+    }
+
+    /// - Parameter patience: how long to repeat a call that finds no gateway before giving up.
+    func call<Request: Encodable & Sendable, Response: Decodable & Sendable>(
+        _ path: String, _ message: Request, timeout: Duration = .seconds(30), patience: Duration, as type: Response.Type = Response.self
+    ) async throws -> Response {
+        let giveUpAt = surroundings.now() + patience
+        var tries = 0
+        while true {
+            do {
+                return try await callOnce(path, message, timeout: timeout)
+            } catch let problem as ProblemDetails where problem.status < 500 || problem.code == ErrorCode.storageFull.rawValue {
+                throw MillraceError(ErrorCode(rawValue: problem.code), problem.detail, hint: problem.hint)
+            } catch {
+                try Task.checkCancellation()
+                tries += 1
+                guard surroundings.now() < giveUpAt else {
+                    throw MillraceError(.unavailable, "the gateway could not be reached for \(Int(patience.seconds)) s: \(error)")
+                }
+                if tries == 1 { logger.warning("gateway not reached; trying again", metadata: ["call": "\(path)", "error": "\(error)"]) }
+                try await surroundings.sleep(min(.milliseconds(50) * (1 << min(tries, 5)), .seconds(1)))
+            }
+        }
+    }
+
+    private func callOnce<Request: Encodable, Response: Decodable>(
+        _ path: String, _ message: Request, timeout: Duration
+    ) async throws -> Response {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .POST
+        request.headers.add(name: "content-type", value: "application/json")
+        request.body = .bytes(ByteBuffer(data: try MillraceJSON.encode(message)))
+        let response = try await client.execute(request, timeout: .milliseconds(timeout.milliseconds))
+        let body = Data(buffer: try await response.body.collect(upTo: 64 << 20))
+        guard response.status.code < 300 else {
+            throw (try? MillraceJSON.decode(ProblemDetails.self, from: body))
+                ?? ProblemDetails(
+                    status: Int(response.status.code), title: response.status.reasonPhrase, code: ErrorCode.internal.rawValue,
+                    detail: "the gateway answered \(response.status)")
+        }
+        return try MillraceJSON.decode(from: body)
+    }
+}
+
+/// The answer to calls that have nothing to say.
+struct EmptyResponse: Codable, Sendable {}

@@ -1,0 +1,90 @@
+import AsyncHTTPClient
+import Foundation
+import Logging
+import MillraceCore
+import MillraceInference
+import MillraceWire
+import ServiceLifecycle
+
+/// One process that serves one endpoint variant: it registers, loads the model, leases jobs, runs them and reports.
+public struct Worker: Service {
+    /// Who this worker is and where its gateway is.
+    public struct Identity: Sendable {
+        public var endpoint: String
+        public var variant: String
+        public var instance: String
+        public var socketPath: String
+        /// A folder for the files of running jobs; emptied at the start.
+        public var scratchFolder: String
+
+        public init(endpoint: String, variant: String, instance: String, socketPath: String, scratchFolder: String) {
+            self.endpoint = endpoint
+            self.variant = variant
+            self.instance = instance
+            self.socketPath = socketPath
+            self.scratchFolder = scratchFolder
+        }
+    }
+    /// What runs an endpoint's model, made by the app, which alone knows the runners.
+    public struct Engine: Sendable {
+        public var runner: any ModelRunner
+        public var pipeline: any InferencePipeline
+        public init(runner: any ModelRunner, pipeline: any InferencePipeline) {
+            self.runner = runner
+            self.pipeline = pipeline
+        }
+    }
+
+    private let identity: Identity
+    private let makeEngine: @Sendable (EndpointConfiguration) throws -> Engine
+    private let client: HTTPClient
+    private let surroundings: Surroundings
+    private let logger: Logger
+
+    public init(
+        identity: Identity, client: HTTPClient, surroundings: Surroundings, logger: Logger,
+        makeEngine: @escaping @Sendable (EndpointConfiguration) throws -> Engine
+    ) {
+        self.identity = identity
+        self.makeEngine = makeEngine
+        self.client = client
+        self.surroundings = surroundings
+        self.logger = logger
+    }
+
+    public func run() async throws {
+        let startedAt = surroundings.now()
+        let gateway = GatewayConnection(.unixSocket(identity.socketPath), client: client, surroundings: surroundings, logger: logger)
+        let registration = RegisterRequest(
+            worker: surroundings.makeID(), endpoint: identity.endpoint, variant: identity.variant, instance: identity.instance,
+            host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier), startedAt: startedAt)
+        let welcome: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: .seconds(30))
+        let engine = try makeEngine(welcome.configuration)
+        do {
+            try await engine.runner.load()
+        } catch {
+            await goodbye(gateway, registration.worker)
+            throw error
+        }
+        let session = WorkerSession(
+            registration: registration, welcome: welcome, engine: engine, gateway: gateway, transfer: BlobTransfer(client: client),
+            scratchFolder: identity.scratchFolder, readyAt: surroundings.now(), surroundings: surroundings, logger: logger)
+        logger.info(
+            "ready", metadata: ["endpoint": "\(identity.endpoint)", "start.seconds": "\(surroundings.now().since(startedAt).seconds)"])
+        let result: Result<Void, any Error>
+        do { result = .success(try await session.run()) } catch { result = .failure(error) }
+        await engine.runner.close()
+        await goodbye(gateway, registration.worker)
+        try? FileManager.default.removeItem(atPath: identity.scratchFolder)
+        try result.get()
+    }
+
+    private func goodbye(_ gateway: GatewayConnection, _ worker: WorkerID) async {
+        do {
+            let _: EmptyResponse = try await gateway.call(
+                "/v1/worker/deregister", DeregisterRequest(worker: worker), timeout: .seconds(2), patience: .seconds(1))
+        } catch {
+            logger.debug("could not say goodbye; the gateway will notice", metadata: ["error": "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Foundation
+import Logging
+import MillraceCore
+import MillraceInference
+import MillraceWire
+
+extension WorkerSession {
+    /// How many jobs to hold: a handler takes what one batch holds; a native model also has the next batch prepared meanwhile.
+    private var jobsMax: Int {
+        let items = max(1, configuration.batching.itemsMax)
+        return configuration.manifest.runner == .process ? items : items * 2
+    }
+
+    func leaseUntilStopped() async {
+        while !shutdown.isRaised, !Task.isCancelled {
+            let room = jobsMax - held.count
+            guard room > 0 else {
+                await held.waitForRoom(below: jobsMax)
+                continue
+            }
+            do {
+                let request = LeaseRequest(worker: registration.worker, jobsMax: room, waitSeconds: 20, held: held.tokens)
+                let answer: LeaseResponse? = try await shutdown.race {
+                    try await gateway.call("/v1/worker/lease", request, timeout: .seconds(40), patience: patience)
+                }
+                for leased in answer?.jobs ?? [] { begin(leased) }
+                if answer?.draining == true { shutdown.raise() }
+            } catch let error as MillraceError where error.code == .workerUnknown {
+                await registerAgain()
+            } catch {
+                logger.error("no way to the gateway; stopping", metadata: ["error": "\(error)"])
+                shutdown.raise()
+            }
+        }
+    }
+
+    var patience: Duration { held.isEmpty ? Self.patienceIdle : Self.patienceBusy }
+
+    /// The gateway forgot this worker (it was silent for too long): make itself known again. Leases lost meanwhile show as lost.
+    private func registerAgain() async {
+        do {
+            let _: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: patience)
+        } catch {
+            shutdown.raise()
+        }
+    }
+
+    /// Lets held jobs end, then gives back what is left.
+    func drain() async {
+        guard !held.isEmpty else { return }
+        logger.info("draining", metadata: ["jobs.held": "\(held.count)"])
+        // Room for the last words within the fleet's own deadline.
+        let limit = max(configuration.scaling.drain - .seconds(5), .seconds(1))
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await held.waitForAll() }
+            group.addTask {
+                try? await surroundings.sleep(limit)
+                if !Task.isCancelled { held.stopAll(reason: .draining) }
+            }
+            await group.next()
+            await held.waitForAll()
+            group.cancelAll()
+        }
+    }
+
+    func heartbeatLoop() async throws {
+        while !Task.isCancelled {
+            try await surroundings.sleep(held.isEmpty ? heartbeat * 2 : heartbeat)
+            let items = held.heartbeatItems()
+            do {
+                try await beat(items)
+            } catch let error as MillraceError where error.code == .workerUnknown {
+                held.restore(items)
+                await registerAgain()
+            } catch is CancellationError {
+                return
+            } catch {
+                held.restore(items)
+                logger.warning("heartbeat failed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func beat(_ items: [HeartbeatRequest.Item]) async throws {
+        let answer: HeartbeatResponse = try await gateway.call(
+            "/v1/worker/heartbeat", HeartbeatRequest(worker: registration.worker, readyAt: readyAt, items: items),
+            timeout: .seconds(5), patience: .seconds(2))
+        for (item, verdict) in zip(items, answer.verdicts) {
+            switch verdict {
+            case .held: break
+            case .cancel: held.stop(item.job, reason: .cancelled)
+            case .timeout: held.stop(item.job, reason: .timeout)
+            case .lost: held.stop(item.job, reason: .lost)
+            }
+        }
+        if answer.draining { shutdown.raise() }
+    }
+}
+
+extension HeldJobs {
+    /// Waits until fewer than `limit` jobs are held.
+    func waitForRoom(below limit: Int) async {
+        for await count in counts() where count < limit { return }
+    }
+}

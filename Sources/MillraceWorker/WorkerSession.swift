@@ -1,0 +1,108 @@
+import Foundation
+import Logging
+import MillraceCore
+import MillraceInference
+import MillraceWire
+import ServiceLifecycle
+import Synchronization
+
+/// The time between a worker's registration and its end: three loops (lease, heartbeat, batches) and a task per held job.
+struct WorkerSession: Sendable {
+    let registration: RegisterRequest
+    let configuration: EndpointConfiguration
+    let heartbeat: Duration
+    let engine: Worker.Engine
+    let gateway: GatewayConnection
+    let transfer: BlobTransfer
+    let scratchFolder: String
+    let readyAt: Timestamp
+    let surroundings: Surroundings
+    let logger: Logger
+    let held: HeldJobs
+    let batcher: ItemBatcher
+    let decoding = Gate(limit: ProcessInfo.processInfo.activeProcessorCount)
+    let executor = InferenceExecutor()
+    let shutdown = ShutdownFlag()
+
+    /// How long an idle worker looks for its gateway before it ends itself, so that none is left behind for ever.
+    static let patienceIdle: Duration = .seconds(30)
+    /// A worker that holds work looks longer: its work is worth it.
+    static let patienceBusy: Duration = .seconds(900)
+
+    init(
+        registration: RegisterRequest, welcome: RegisterResponse, engine: Worker.Engine, gateway: GatewayConnection,
+        transfer: BlobTransfer, scratchFolder: String, readyAt: Timestamp, surroundings: Surroundings, logger: Logger
+    ) {
+        self.registration = registration
+        configuration = welcome.configuration
+        heartbeat = .milliseconds(Int64(welcome.heartbeatSeconds * 1000))
+        self.engine = engine
+        self.gateway = gateway
+        self.transfer = transfer
+        self.scratchFolder = scratchFolder
+        self.readyAt = readyAt
+        self.surroundings = surroundings
+        self.logger = logger
+        let held = HeldJobs()
+        self.held = held
+        let checkpoints = CheckpointWriter(worker: registration.worker, gateway: gateway, transfer: transfer, held: held)
+        batcher = ItemBatcher(
+            runner: engine.runner,
+            observer: JobObserver(held: held, logger: logger) { try await checkpoints.store(fileAt: $0, position: $1, of: $2) },
+            policy: configuration.batching, surroundings: surroundings)
+    }
+
+    func run() async throws {
+        try? FileManager.default.removeItem(atPath: scratchFolder)
+        try FileManager.default.createDirectory(
+            atPath: scratchFolder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask(executorPreference: executor) { await batcher.run() }
+            group.addTask { try await heartbeatLoop() }
+            group.addTask {
+                await withGracefulShutdownHandler {
+                    await leaseUntilStopped()
+                } onGracefulShutdown: {
+                    shutdown.raise()
+                }
+                await drain()
+            }
+            // The lease loop is the only one that ends by itself, and when it does everything is done; a loop that throws ends all.
+            try await group.waitForOneThat { held.isEmpty && shutdown.isRaised }
+            group.cancelAll()
+        }
+    }
+}
+
+extension ThrowingTaskGroup where ChildTaskResult == Void, Failure == any Error {
+    /// Waits until a task has ended after which `done` holds; tasks that end before that are only noted.
+    fileprivate mutating func waitForOneThat(_ done: () -> Bool) async throws {
+        while try await next() != nil, !done() {}
+    }
+}
+
+/// Says once, for all loops, that the worker is to stop taking work.
+final class ShutdownFlag: Sendable {
+    private let raised = Mutex(false)
+    private let (stream, continuation) = AsyncStream<Void>.makeStream()
+
+    var isRaised: Bool { raised.withLock { $0 } }
+
+    func raise() {
+        raised.withLock { $0 = true }
+        continuation.finish()
+    }
+
+    /// Runs `body` until it ends or the flag is raised, whichever is first; `nil` in the second case.
+    func race<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value? {
+        try await withThrowingTaskGroup(of: Value?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                for await _ in self.stream {}
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+    }
+}
