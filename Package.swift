@@ -23,11 +23,13 @@ let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distr
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioFoundation: Target.Dependency = .product(name: "NIOFoundationCompat", package: "swift-nio")
+let nioHTTPTypes: Target.Dependency = .product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
@@ -53,6 +55,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.20.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
@@ -88,7 +91,7 @@ let package = Package(
 
         // The processes.
         room("MillraceWorker", uses: ["MillraceInference", "MillracePipelines", "MillraceWire", "MillraceCloud", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP, log, lifecycle, crypto]),
-        room("MillraceGateway", uses: ["MillraceQueue", "MillraceWire", "MillraceCloud", "MillraceCore"], [hummingbird, httpClient, httpTypes, nio, nioPosix, nioFoundation, crypto, log, metrics, tracing, lifecycle]),
+        room("MillraceGateway", uses: ["MillraceQueue", "MillraceWire", "MillraceCloud", "MillraceCore"], [hummingbird, httpClient, httpTypes, nio, nioPosix, nioFoundation, nioHTTP, nioHTTPTypes, crypto, log, metrics, lifecycle]),
         room("MillraceClient", uses: ["MillraceWire", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP]),
         room(
             "MillraceApp",
@@ -96,7 +99,7 @@ let package = Package(
                 "MillraceGateway", "MillraceWorker", "MillraceQueueSQLite", "MillraceLocal", "MillraceScaling",
                 "MillraceRunnerONNX", "MillraceRunnerProcess", "MillracePipelines", "MillraceQueue", "MillraceCloud",
                 "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore",
-            ], [yams, log, metrics, lifecycle, hummingbird, httpClient, crypto]),
+            ], [yams, log, metrics, lifecycle, signals, httpClient, crypto]),
         .executableTarget(
             name: "millrace", dependencies: ["MillraceApp", "MillraceClient", "MillraceWire", "MillraceCore", arguments, log],
             swiftSettings: settings),
@@ -104,5 +107,10 @@ let package = Package(
         // For tests only.
         room("MillraceTestSupport", uses: ["MillraceCore", "MillraceQueue", "MillraceCloud"]),
         room("MillraceConformance", uses: ["MillraceQueue", "MillraceCloud", "MillraceCore", "MillraceTestSupport"]),
+
+        suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
+        suite(
+            "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, httpClient, httpTypes, nio, nioPosix, nioHTTP, crypto, log, metrics, lifecycle]),
+        suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceCore"]),
     ]
 )

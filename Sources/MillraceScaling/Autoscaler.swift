@@ -53,11 +53,12 @@ public struct Autoscaler: Service {
     }
 
     private func scale() async throws {
+        var memory = RegistrationMemory()
         while !Task.isCancelled {
             let hints = source.hints()
             var next = surroundings.now() + intervalMax
             do {
-                next = min(next, try await step() ?? next)
+                next = min(next, try await step(&memory) ?? next)
             } catch is CancellationError {
                 return
             } catch {
@@ -68,9 +69,9 @@ public struct Autoscaler: Service {
     }
 
     /// - Returns: when to look again.
-    private func step() async throws -> Timestamp? {
+    private func step(_ memory: inout RegistrationMemory) async throws -> Timestamp? {
         var next: Timestamp?
-        for observation in try await source.observe(instances: fleet.instances()) {
+        for observation in memory.corrected(try await source.observe(instances: fleet.instances())) {
             let decision = policy.decide(observation)
             if !decision.drain.isEmpty { try await source.drain(decision.drain) }
             next = [next, decision.lookAgainAt, try await apply(decision, to: observation)].compactMap { $0 }.min()

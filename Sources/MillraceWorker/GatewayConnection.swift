@@ -72,7 +72,8 @@ struct GatewayConnection: Sendable {
                     status: Int(response.status.code), title: response.status.reasonPhrase, code: ErrorCode.internal.rawValue,
                     detail: "the gateway answered \(response.status)")
         }
-        return try MillraceJSON.decode(from: body)
+        // A call that has nothing to say is answered with 204 and no body.
+        return try MillraceJSON.decode(from: body.isEmpty ? Data("{}".utf8) : body)
     }
 }
 

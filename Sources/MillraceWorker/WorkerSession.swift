@@ -4,7 +4,7 @@ import MillraceCore
 import MillraceInference
 import MillraceWire
 import ServiceLifecycle
-import Synchronization
+
 
 /// The time between a worker's registration and its end: three loops (lease, heartbeat, batches) and a task per held job.
 struct WorkerSession: Sendable {
@@ -78,31 +78,5 @@ extension ThrowingTaskGroup where ChildTaskResult == Void, Failure == any Error 
     /// Waits until a task has ended after which `done` holds; tasks that end before that are only noted.
     fileprivate mutating func waitForOneThat(_ done: () -> Bool) async throws {
         while try await next() != nil, !done() {}
-    }
-}
-
-/// Says once, for all loops, that the worker is to stop taking work.
-final class ShutdownFlag: Sendable {
-    private let raised = Mutex(false)
-    private let (stream, continuation) = AsyncStream<Void>.makeStream()
-
-    var isRaised: Bool { raised.withLock { $0 } }
-
-    func raise() {
-        raised.withLock { $0 = true }
-        continuation.finish()
-    }
-
-    /// Runs `body` until it ends or the flag is raised, whichever is first; `nil` in the second case.
-    func race<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value? {
-        try await withThrowingTaskGroup(of: Value?.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
-                for await _ in self.stream {}
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
-        }
     }
 }

@@ -1,2 +1,7 @@
 import ArgumentParser
-@main struct Millrace: ParsableCommand { func run() {} }
+
+@main struct Millrace: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Asynchronous inference: upload, queue, run in batches, tell the caller.",
+        subcommands: [Serve.self, WorkerCommand.self, Keys.self, DoctorCommand.self, Docs.self])
+}

@@ -10,6 +10,13 @@ public struct Doctor: Sendable {
         public var status: Status
         public var detail: String
         public var remedy: String?
+
+        public init(check: String, status: Status, detail: String, remedy: String?) {
+            self.check = check
+            self.status = status
+            self.detail = detail
+            self.remedy = remedy
+        }
     }
 
     private let settings: Settings

@@ -42,6 +42,13 @@ public enum ManifestLoader {
         }
         if let node = reader.take("options"), let options = node.json.objectValue { manifest.options = options }
         manifest.accepts = reader.strings("accepts", &faults) ?? []
+        manifest.inputIsOptional = reader.value("input", "required or optional", &faults) { node in
+            switch node.scalar?.string {
+            case "required": false
+            case "optional": true
+            default: nil
+            }
+        } ?? false
         manifest.itemsMax = reader.integer("itemsMax", &faults, in: 1...4096)
         reader.mapping("parameters", &faults) { reader, faults in
             for (name, node) in reader.takeAll() { manifest.parameters[name] = parameter(name, node, &faults) }

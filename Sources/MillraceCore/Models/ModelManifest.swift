@@ -17,6 +17,8 @@ public struct ModelManifest: Sendable, Codable, Equatable {
     /// Media types of input files; `application/json` stands for inline JSON. Empty: any.
     public var accepts: [String]
     public var itemsMax: Int?
+    /// Whether a job may come without any input, as one that only has parameters.
+    public var inputIsOptional = false
     public var parameters: [String: ParameterDeclaration]
 
     public init(

@@ -1,0 +1,51 @@
+import Logging
+import MillraceCore
+import MillraceGateway
+import MillraceQueue
+import MillraceQueueSQLite
+
+/// `millrace keys`: works on the data directory itself, also while a server runs on it.
+public struct KeyAdministration: Sendable {
+    private let store: any KeyStore
+    private let keys: APIKeys
+
+    public init(settings: Settings) throws {
+        let data = try DataDirectory(settings.dataDirectory)
+        let store = try SQLiteStore(path: data.database, surroundings: .system, logger: AppLogging.logger("millrace.keys", settings))
+        self.store = store
+        keys = APIKeys(store: store, surroundings: .system)
+    }
+
+    /// A key as it may be shown: without anything secret.
+    public struct Key: Sendable, Codable, Equatable {
+        public var id: KeyID
+        public var name: String
+        public var tenant: String
+        public var createdAt: Timestamp
+
+        init(_ record: KeyRecord) {
+            id = record.id
+            name = record.name
+            tenant = record.tenant
+            createdAt = record.createdAt
+        }
+    }
+
+    /// - Returns: the key, and its secret text, which is shown only this once.
+    public func create(name: String, tenant: String) async throws -> (key: Key, secret: String) {
+        let made = try await keys.create(name: name, tenant: tenant)
+        return (Key(made.record), made.key.description)
+    }
+
+    /// Oldest first.
+    public func list() async throws -> [Key] {
+        try await store.keys().map(Key.init).sorted { $0.createdAt < $1.createdAt }
+    }
+
+    /// - Throws: `not_found` when there is no key of this id.
+    public func revoke(_ text: String) async throws {
+        guard let id = KeyID(text), try await store.revoke(id) else {
+            throw MillraceError(.notFound, "there is no key \(text)", hint: "millrace keys list shows the ids")
+        }
+    }
+}

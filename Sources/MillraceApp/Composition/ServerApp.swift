@@ -1,0 +1,85 @@
+import Foundation
+import Logging
+import Metrics
+import MillraceCloud
+import MillraceCore
+import MillraceGateway
+import MillraceLocal
+import MillraceQueue
+import MillraceQueueSQLite
+import MillraceScaling
+import ServiceLifecycle
+import UnixSignals
+
+/// `millrace serve`: everything of one machine in one process, but the workers, which are processes of their own.
+public struct ServerApp: Sendable {
+    private let settings: Settings
+    private let surroundings = Surroundings.system
+    private let logger: Logger
+
+    public init(settings: Settings) {
+        self.settings = settings
+        logger = AppLogging.logger("millrace", settings)
+    }
+
+    /// Serves until SIGTERM or SIGINT.
+    /// - Parameter announce: told once clients can connect.
+    public func run(announce: @escaping @Sendable (Announcement) -> Void) async throws {
+        let metrics = PrometheusMetrics()
+        MetricsSystem.bootstrap(metrics)
+        let data = try DataDirectory(settings.dataDirectory)
+        let lock = try data.lock()
+        defer { withExtendedLifetime(lock) {} }
+        let store = try SQLiteStore(path: data.database, surroundings: surroundings, logger: logger)
+        let firstKey = try await FirstStart(store: store, settings: settings, data: data, surroundings: surroundings).run()
+        let blobs = try DirectoryBlobStore(root: data.blobs)
+        let gateway = Gateway(
+            configuration: try GatewaySettings(settings: settings, data: data, surroundings: surroundings).configuration(),
+            queue: JobQueue(store, surroundings: surroundings, metrics: metrics), blobs: blobs, prometheus: metrics,
+            surroundings: surroundings, logger: logger)
+        let fleet = try makeFleet(data)
+        try await WorkerAdoption(store: store, fleet: fleet, logger: logger).run()
+        let announcer = Announcer(gateway: gateway, settings: settings, data: data, firstKey: firstKey, announce: announce)
+        // Stopped in reverse: first the workers drain, while the gateway still takes their last words.
+        try await run([
+            gateway.publicServer, gateway.workerServer, gateway.deliveries, rescue(store), retention(store, blobs), fleet,
+            autoscaler(store, fleet), announcer,
+        ])
+    }
+
+    private func run(_ services: [any Service]) async throws {
+        let group = ServiceGroup(
+            configuration: .init(
+                services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+    }
+
+    private func makeFleet(_ data: DataDirectory) throws -> LocalFleet {
+        let drain = settings.endpoints.map(\.scaling.drain).max() ?? ScalingConfiguration().drain
+        let (executable, settings, socket) = (RuntimeLocations.executable, settings, data.socket)
+        return try LocalFleet(logFolder: data.workerLogs, drainLimit: drain, surroundings: surroundings, logger: logger) {
+            endpoint, variant, instance in
+            var arguments = [
+                "worker", "--endpoint", endpoint, "--variant", variant, "--instance", instance, "--socket", socket, "--data", data.path,
+            ]
+            if let file = settings.file { arguments += ["--config", file] }
+            return (executable, arguments)
+        }
+    }
+
+    private func rescue(_ store: any Store) -> RescueService {
+        RescueService(store, lease: settings.lease, surroundings: surroundings, logger: logger)
+    }
+
+    private func retention(_ store: any Store, _ blobs: any BlobStore) -> RetentionService {
+        let endpoints = settings.endpoints.map { EndpointRetention(endpoint: $0.name, retention: $0.retention) }
+        return RetentionService(
+            store, endpoints: { endpoints }, surroundings: surroundings, logger: logger, deleteBlob: { try await blobs.delete($0) })
+    }
+
+    private func autoscaler(_ store: any Store, _ fleet: LocalFleet) -> Autoscaler {
+        Autoscaler(
+            source: StoreScalingSource(store: store, endpoints: settings.endpoints, surroundings: surroundings), fleet: fleet,
+            policy: BacklogPolicy(), surroundings: surroundings, logger: logger)
+    }
+}

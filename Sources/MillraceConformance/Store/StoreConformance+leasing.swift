@@ -1,0 +1,136 @@
+import MillraceCore
+import MillraceQueue
+import MillraceTestSupport
+
+extension StoreConformance {
+    static let ordering: [StoreCase] = [
+        promise("the highest priority goes first, then the oldest") { bench in
+            var jobs: [Job] = []
+            for priority in [5, 9, 5, 0, 9] {
+                jobs.append(try await bench.submit(.fixture(priority: priority, in: bench.surroundings)))
+                bench.clock.advance(by: .milliseconds(10))
+            }
+            let leased = try await bench.lease(try await bench.worker())
+            try expectEqual(leased.map(\.id), [1, 4, 0, 2, 3].map { jobs[$0].id }, "order")
+        },
+        promise("no job runs before its time, and one for later keeps none waiting") { bench in
+            let later = try await bench.submit(.fixture(priority: 9, runAt: bench.clock.now + .seconds(60), in: bench.surroundings))
+            let now = try await bench.submit(.fixture(priority: 0, in: bench.surroundings))
+            let worker = try await bench.worker()
+            try expectEqual(try await bench.lease(worker).map(\.id), [now.id], "leased at once")
+            bench.clock.advance(by: .milliseconds(59_999))
+            try expectEqual(try await bench.lease(worker).map(\.id), [], "leased too early")
+            bench.clock.advance(by: .milliseconds(1))
+            try expectEqual(try await bench.lease(worker).map(\.id), [later.id], "leased later")
+        },
+        promise("a lease takes no more jobs than asked for") { bench in
+            for _ in 0..<5 { _ = try await bench.submit() }
+            let worker = try await bench.worker()
+            try expectEqual(try await bench.lease(worker, jobsMax: 3).count, 3, "first")
+            try expectEqual(try await bench.lease(worker, jobsMax: 0).count, 0, "none asked for")
+            try expectEqual(try await bench.lease(worker, jobsMax: 3).count, 2, "the rest")
+        },
+        promise("a lease takes only jobs of its endpoint and variant") { bench in
+            let ocr = try await bench.submit()
+            let canary = try await bench.submit(.fixture(variant: "b", in: bench.surroundings))
+            let other = try await bench.submit(.fixture(endpoint: "tags", in: bench.surroundings))
+            let worker = try await bench.worker()
+            try expectEqual(try await bench.lease(worker).map(\.id), [ocr.id], "ocr a")
+            try expectEqual(try await bench.lease(worker, variant: "b").map(\.id), [canary.id], "ocr b")
+            try expectEqual(try await bench.lease(worker, endpoint: "tags").map(\.id), [other.id], "tags a")
+        },
+    ]
+
+    static let leasing: [StoreCase] = [
+        promise("a leased job runs, with a lease that ends when asked for") { bench in
+            let job = try await bench.running()
+            try expectEqual(job.state, .running, "state")
+            try expectEqual([job.attempt, job.leases, job.crashes], [1, 1, 0], "counters")
+            try expectEqual(job.startedAt, bench.clock.now, "startedAt")
+            try expectEqual(job.lease?.expiresAt, bench.clock.now + .seconds(15), "end of the lease")
+            try expectEqual(try await bench.found(job), job, "stored job")
+        },
+        promise("a worker that is not registered leases nothing") { bench in
+            _ = try await bench.submit()
+            try await bench.expectError(.workerUnknown) { _ = try await bench.lease(bench.surroundings.makeID()) }
+        },
+        promise("a draining worker leases nothing, and keeps what it holds") { bench in
+            let job = try await bench.running()
+            let worker = try require(job.lease?.worker, "worker")
+            _ = try await bench.submit()
+            try await bench.store.drain([worker])
+            try expectEqual(try await bench.lease(worker), [], "leased")
+            try expectEqual(try await bench.renew(job), .held, "renewal")
+            try expectEqual(try await bench.settle(job, .succeeded(outputs: [])), .held, "settling")
+        },
+        promise("many workers at once lease disjoint jobs") { bench in
+            for _ in 0..<60 { _ = try await bench.submit() }
+            let ids = try await bench.leaseConcurrently(workers: 6, on: [bench.store])
+            try expectEqual(ids.count, 60, "leased")
+            try expectEqual(Set(ids).count, 60, "different jobs")
+        },
+        promise("a heartbeat renews the lease from now") { bench in
+            let job = try await bench.running()
+            bench.clock.advance(by: .seconds(10))
+            try expectEqual(try await bench.renew(job, for: .seconds(20)), .held, "verdict")
+            try expectEqual(try await bench.found(job).lease?.expiresAt, bench.clock.now + .seconds(20), "end of the lease")
+        },
+        promise("a job keeps running for as long as heartbeats come") { bench in
+            let job = try await bench.running(.fixture(runLimit: .seconds(100_000), in: bench.surroundings))
+            for _ in 0..<100 {
+                bench.clock.advance(by: .seconds(14))
+                try expectEqual(try await bench.store.rescue(limit: 10), [], "rescued")
+                try expectEqual(try await bench.renew(job), .held, "verdict")
+            }
+        },
+        promise("a late heartbeat renews a lease that nobody took back") { bench in
+            let job = try await bench.running()
+            bench.clock.advance(by: .seconds(60))
+            try expectEqual(try await bench.renew(job), .held, "verdict")
+            try expectEqual(try await bench.store.rescue(limit: 10), [], "rescued")
+        },
+        promise("heartbeats bring progress, and the job shows the newest") { bench in
+            let job = try await bench.running()
+            _ = try await bench.renew(job, progress: JobProgress(done: 1, total: 4, unit: "pages"))
+            _ = try await bench.renew(job, progress: JobProgress(done: 2, total: 4, unit: "pages", metrics: ["loss": 0.25]))
+            _ = try await bench.renew(job)
+            try expectEqual(
+                try await bench.found(job).progress, JobProgress(done: 2, total: 4, unit: "pages", metrics: ["loss": 0.25]), "progress")
+        },
+        promise("an attempt past its run limit is told so, and keeps its lease") { bench in
+            let job = try await bench.running(.fixture(runLimit: .seconds(30), in: bench.surroundings))
+            bench.clock.advance(by: .seconds(30))
+            try expectEqual(try await bench.renew(job), .held, "at the limit")
+            bench.clock.advance(by: .milliseconds(1))
+            try expectEqual(try await bench.renew(job), .timeout, "past the limit")
+            try expectEqual(try await bench.settle(job, .failed(.final)), .held, "settling")
+        },
+        promise("the run limit counts each attempt anew") { bench in
+            let job = try await bench.running(.fixture(runLimit: .seconds(30), in: bench.surroundings))
+            bench.clock.advance(by: .seconds(29))
+            _ = try await bench.settle(job, .released(reason: "drain"))
+            let again = try await bench.lease(try await bench.worker())[0]
+            bench.clock.advance(by: .seconds(29))
+            try expectEqual(try await bench.renew(again), .held, "verdict")
+        },
+    ]
+}
+
+extension StoreBench {
+    /// Leases everything by workers that run at the same time, spread over the given facades.
+    func leaseConcurrently(workers: Int, on stores: [any Store]) async throws -> [JobID] {
+        var ids: [WorkerID] = []
+        for _ in 0..<workers { ids.append(try await worker()) }
+        return try await withThrowingTaskGroup(of: [JobID].self) { group in
+            for (index, worker) in ids.enumerated() {
+                let bench = StoreBench(store: stores[index % stores.count], clock: clock)
+                group.addTask {
+                    var taken: [JobID] = []
+                    while case let jobs = try await bench.lease(worker, jobsMax: 3), !jobs.isEmpty { taken += jobs.map(\.id) }
+                    return taken
+                }
+            }
+            return try await group.reduce(into: []) { $0 += $1 }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import MillraceCore
+import NIOCore
+import NIOFoundationCompat
+
+extension Response {
+    static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) throws -> Response {
+        var headers = headers
+        headers[.contentType] = "application/json"
+        return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: try MillraceJSON.encode(value))))
+    }
+}
+
+extension Request {
+    /// The body as JSON of a known shape.
+    ///
+    /// - Parameter fields: the names that an object may have at its top; any other is an error with the nearest known name.
+    func json<Value: Decodable>(_ type: Value.Type = Value.self, bytesMax: Int, fields: [String]? = nil) async throws -> Value {
+        let data = try await bytes(atMost: bytesMax)
+        if let fields { try Self.checkFields(of: data, known: fields) }
+        return try MillraceJSON.decode(type, from: data)
+    }
+
+    /// The whole body.
+    func bytes(atMost limit: Int) async throws -> Data {
+        let tooLarge = MillraceError(.tooLarge, "the body is larger than \(limit) bytes", hint: "send big inputs as files")
+        if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
+        do {
+            return Data(buffer: try await body.collect(upTo: limit))
+        } catch is NIOTooManyBytesError {
+            throw tooLarge
+        }
+    }
+
+    private static func checkFields(of data: Data, known: [String]) throws {
+        guard let object = try JSONSerialization.jsonObjectOrNil(data) else { return }
+        for name in object.keys.sorted() where !known.contains(name) {
+            throw MillraceError(
+                .malformedRequest, "unknown field \"\(name)\"",
+                hint: Spelling.nearest(to: name, in: known).map { "did you mean \"\($0)\"?" }
+                    ?? "known fields: \(known.joined(separator: ", "))")
+        }
+    }
+}
+
+extension JSONSerialization {
+    /// `nil` when the data is something else than an object; what is no JSON at all is told by the decoder.
+    fileprivate static func jsonObjectOrNil(_ data: Data) throws -> [String: Any]? {
+        (try? jsonObject(with: data)) as? [String: Any]
+    }
+}

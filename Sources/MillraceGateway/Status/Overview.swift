@@ -1,0 +1,84 @@
+import MillraceCore
+import MillraceQueue
+import MillraceWire
+
+/// What waits, what runs and who works, as the store knows it now.
+struct Overview: Sendable {
+    let queue: JobQueue
+    let directory: EndpointDirectory
+
+    func endpoints() async throws -> [EndpointResource] {
+        let (backlog, workers) = (try await queue.backlog(), try await queue.workers())
+        return directory.all.map { Self.resource(of: $0, backlog, workers) }
+    }
+
+    func endpoint(named name: String) async throws -> EndpointResource {
+        let endpoint = try directory.endpoint(named: name)
+        return Self.resource(of: endpoint, try await queue.backlog(), try await queue.workers())
+    }
+
+    func workers() async throws -> [WorkerResource] {
+        try await queue.workers().map { worker in
+            WorkerResource(
+                id: worker.id, endpoint: worker.endpoint, variant: worker.variant, instance: worker.instance, host: worker.host,
+                processID: worker.processID, state: worker.stateInWords, jobsHeld: worker.jobsHeld, startedAt: worker.startedAt,
+                readyAt: worker.readyAt, seenAt: worker.seenAt)
+        }
+    }
+
+    private static func resource(
+        of endpoint: EndpointConfiguration, _ backlog: [VariantBacklog], _ workers: [WorkerRecord]
+    ) -> EndpointResource {
+        let own = backlog.filter { $0.endpoint == endpoint.name }
+        return EndpointResource(
+            name: endpoint.name, model: endpoint.manifest.name, modelVersion: endpoint.modelVersion,
+            description: endpoint.manifest.description, variant: endpoint.variant, accepts: endpoint.manifest.accepts,
+            parameters: endpoint.manifest.parameters, queued: own.reduce(0) { $0 + $1.ready + $1.scheduled },
+            running: own.reduce(0) { $0 + $1.running }, workers: workers.count { $0.endpoint == endpoint.name },
+            bytesMax: endpoint.limits.bytesMax)
+    }
+}
+
+extension WorkerRecord {
+    var stateInWords: String {
+        if draining { return "draining" }
+        if readyAt == nil { return "starting" }
+        return jobsHeld > 0 ? "busy" : "idle"
+    }
+}
+
+extension Overview {
+    /// Gauges that are read from the store when somebody asks for them.
+    func exposition(version: String, uptime: Duration, at now: Timestamp) async throws -> String {
+        let (backlog, workers) = (variants(try await queue.backlog()), try await queue.workers())
+        var text = PrometheusText()
+        text.add("millrace_build_info", .gauge, help: "The version that runs.", [(["version": version], 1)])
+        text.add("millrace_uptime_seconds", .gauge, help: "Time since the start.", [([:], uptime.seconds)])
+        text.add(
+            QueueMetric.jobs.rawValue, .gauge, help: QueueMetric.jobs.help,
+            backlog.flatMap { entry in
+                [("ready", entry.ready), ("scheduled", entry.scheduled), ("running", entry.running)].map { state, count in
+                    (["endpoint": entry.endpoint, "variant": entry.variant, "state": state], Double(count))
+                }
+            })
+        text.add(
+            "millrace_oldest_ready_seconds", .gauge, help: "How long the job that has waited longest waits now.",
+            backlog.map { entry in
+                (["endpoint": entry.endpoint, "variant": entry.variant], entry.oldestReadyAt.map { max(0, now.since($0).seconds) } ?? 0)
+            })
+        let counts = Dictionary(grouping: workers) { [$0.endpoint, $0.variant, $0.stateInWords] }
+        text.add(
+            "millrace_workers", .gauge, help: "Workers that are known.",
+            counts.map { (["endpoint": $0.key[0], "variant": $0.key[1], "state": $0.key[2]], Double($0.value.count)) })
+        return text.description
+    }
+
+    /// What is read at the scrape, and not shown again from what the queue measured before.
+    static let gauges: Set<String> = [QueueMetric.jobs.rawValue]
+
+    /// Every variant that is configured, also those without work: a gauge that vanishes looks like an outage.
+    private func variants(_ backlog: [VariantBacklog]) -> [VariantBacklog] {
+        let idle = directory.all.filter { endpoint in !backlog.contains { $0.endpoint == endpoint.name && $0.variant == endpoint.variant } }
+        return backlog + idle.map { VariantBacklog(endpoint: $0.name, variant: $0.variant) }
+    }
+}

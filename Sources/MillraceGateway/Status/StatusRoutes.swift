@@ -1,0 +1,81 @@
+import HTTPTypes
+import Hummingbird
+import MillraceCore
+import MillraceQueue
+import MillraceWire
+import NIOCore
+
+/// Health, metrics and the front page.
+///
+/// `/healthz` and `/readyz` are for load balancers and open to all. `/health` and `/metrics` show how the installation is
+/// used and set, so they need a key where keys are asked for.
+struct StatusRoutes: Sendable {
+    let queue: JobQueue
+    let overview: Overview
+    let version: String
+    let effectiveSettings: JSONValue
+    let prometheus: PrometheusMetrics?
+    let startedAt: Timestamp
+    let surroundings: Surroundings
+    let acceptance: Acceptance
+
+    func add(to doors: inout Doors) {
+        doors.get("/", .open) { _, _ in
+            try .json(["name": "millrace", "version": version, "api": "/v1/endpoints", "console": "/console", "health": "/healthz"])
+        }
+        doors.get("/healthz", .open) { _, _ in try .json(["status": "ok"]) }
+        doors.get("/readyz", .open) { _, _ in try await ready() }
+        doors.get("/health") { _, _ in try await health() }
+        doors.get("/metrics") { _, _ in try await metrics() }
+        doors.get("/v1/endpoints") { _, _ in try .json(EndpointList(endpoints: try await overview.endpoints())) }
+        doors.get("/v1/endpoints/:endpoint") { _, context in
+            try .json(try await overview.endpoint(named: try context.parameters.require("endpoint")))
+        }
+        doors.get("/v1/workers") { _, _ in try .json(WorkerList(workers: try await overview.workers())) }
+    }
+
+    private func ready() async throws -> Response {
+        guard acceptance.isOpen else { throw MillraceError(.unavailable, "the gateway is stopping") }
+        guard try await ping() != nil else { throw MillraceError(.unavailable, "the store does not answer") }
+        return try .json(["status": "ready"])
+    }
+
+    /// How long the store took to answer; `nil` when it does not within 2 seconds.
+    private func ping() async throws -> Duration? {
+        let start = surroundings.now()
+        let answered = await withTaskGroup(of: Bool.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { (try? await queue.backlog()) != nil }
+            group.addTask {
+                try? await surroundings.sleep(.seconds(2))
+                return false
+            }
+            return await group.next() ?? false
+        }
+        return answered ? surroundings.now().since(start) : nil
+    }
+
+    private func health() async throws -> Response {
+        let ping = try await ping()
+        let endpoints = ping == nil ? [] : try await overview.endpoints()
+        let counts = endpoints.map { endpoint -> (String, JSONValue) in
+            (endpoint.name, ["queued": .integer(Int64(endpoint.queued)), "running": .integer(Int64(endpoint.running)), "workers": .integer(Int64(endpoint.workers))])
+        }
+        let body: JSONValue = [
+            "status": ping == nil ? "store unavailable" : "ok", "version": .string(version),
+            "startedAt": .string(startedAt.description),
+            "uptimeSeconds": .number(surroundings.now().since(startedAt).seconds),
+            "store": ["answers": .bool(ping != nil), "pingSeconds": ping.map { .number($0.seconds) } ?? .null],
+            "endpoints": .object(Dictionary(counts, uniquingKeysWith: { first, _ in first })),
+            "settings": effectiveSettings,
+        ]
+        return try .json(body, status: ping == nil ? .serviceUnavailable : .ok)
+    }
+
+    private func metrics() async throws -> Response {
+        let gauges = try await overview.exposition(version: version, uptime: surroundings.now().since(startedAt), at: surroundings.now())
+        let text = gauges + (prometheus?.exposition(without: Overview.gauges) ?? "")
+        return Response(
+            status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"], body: .init(byteBuffer: ByteBuffer(string: text)))
+    }
+}

@@ -1,0 +1,75 @@
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+
+/// Takes the files of one request in: streamed to the blob store, counted against the endpoint's limits, told by their bytes.
+struct FileIntake {
+    let endpoint: EndpointConfiguration
+    let tenant: String
+    let intake: BlobIntake
+    let inspection: InputInspection
+    private(set) var files: [JobFile] = []
+    private var bytesTaken: Int64 = 0
+
+    init(endpoint: EndpointConfiguration, tenant: String, intake: BlobIntake) {
+        self.endpoint = endpoint
+        self.tenant = tenant
+        self.intake = intake
+        inspection = InputInspection(endpoint: endpoint, blobs: intake.blobs)
+    }
+
+    /// Takes one file from `next`, which gives its pieces and at last `nil`.
+    ///
+    /// It is refused as soon as it is too large or its beginning is of a type that is not accepted.
+    mutating func take(name: String, filename: String?, from next: () async throws -> [UInt8]?) async throws {
+        guard files.count < endpoint.limits.filesMax else {
+            throw MillraceError(.tooManyFiles, "\"\(endpoint.name)\" takes up to \(endpoint.limits.filesMax) files in one request")
+        }
+        var blob = try await intake.begin(tenant: tenant, filename: filename)
+        do {
+            files.append(try await fill(&blob, name: name, filename: filename, from: next))
+        } catch {
+            await blob.abandon()
+            throw error
+        }
+    }
+
+    private mutating func fill(
+        _ blob: inout IncomingBlob, name: String, filename: String?, from next: () async throws -> [UInt8]?
+    ) async throws -> JobFile {
+        var sniffed: String?
+        while let chunk = try await next() {
+            bytesTaken += Int64(chunk.count)
+            guard bytesTaken <= endpoint.limits.bytesMax else { throw Self.tooLarge(endpoint) }
+            try await blob.append(chunk)
+            if sniffed == nil, blob.prefix.count == MediaSniffer.prefixBytes {
+                sniffed = try inspection.mediaType(sniffed: MediaSniffer.sniff(blob.prefix, whole: false))
+            }
+        }
+        guard blob.bytes > 0 else { throw InputInspection.empty(filename ?? name) }
+        let mediaType = try sniffed ?? inspection.mediaType(sniffed: MediaSniffer.sniff(blob.prefix, whole: true))
+        let digest = try await blob.finish()
+        let file = JobFile(
+            name: name, filename: filename, blob: blob.record.id, mediaType: mediaType, bytes: digest.bytes, sha256: digest.sha256)
+        try await inspection.check(file, prefix: blob.prefix, tail: blob.tail)
+        return file
+    }
+
+    static func tooLarge(_ endpoint: EndpointConfiguration) -> MillraceError {
+        MillraceError(
+            .tooLarge, "the files are larger than the \(ByteCount.inWords(endpoint.limits.bytesMax)) that \"\(endpoint.name)\" takes in one request",
+            hint: "the limit is limits.bytesMax of the endpoint")
+    }
+}
+
+enum ByteCount {
+    /// `50 MB`: decimal units, as limits are written in settings.
+    static func inWords(_ bytes: Int64) -> String {
+        let units: [(Int64, String)] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")]
+        for (size, name) in units where bytes >= size {
+            let tenths = bytes * 10 / size
+            return tenths % 10 == 0 ? "\(tenths / 10) \(name)" : "\(tenths / 10).\(tenths % 10) \(name)"
+        }
+        return "\(bytes) bytes"
+    }
+}

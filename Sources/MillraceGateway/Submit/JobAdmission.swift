@@ -1,0 +1,73 @@
+import HTTPTypes
+import Hummingbird
+import MillraceCore
+import MillraceQueue
+
+/// Makes a job of a submission and takes it into the queue.
+struct JobAdmission: Sendable {
+    let queue: JobQueue
+    let callbacks: CallbackGuard
+    let surroundings: Surroundings
+
+    struct Admitted: Sendable {
+        var job: Job
+        /// The request came before, under the same `Idempotency-Key`.
+        var replayed: Bool
+    }
+
+    /// When this returns, the job and its inputs are durable.
+    func admit(
+        _ submission: Submission, to endpoint: EndpointConfiguration, as principal: Principal, headers: HTTPFields
+    ) async throws -> Admitted {
+        let parameters = try endpoint.manifest.checkedParameters(submission.parameters)
+        if let callback = submission.callback { try await callbacks.check(callback) }
+        var new = NewJob(job: job(submission, parameters, endpoint, principal, headers))
+        if let key = try Self.idempotencyKey(in: headers) {
+            let fingerprint = try submission.fingerprint(method: "POST", endpoint: endpoint.name, parameters: parameters)
+            new.idempotency = .init(key: key, fingerprint: fingerprint)
+        }
+        guard let admission = try await queue.admit([new]).first else {
+            throw MillraceError(.internal, "the store gave no verdict about a job")
+        }
+        switch admission {
+        case .admitted(let job): return Admitted(job: job, replayed: false)
+        // The files of the repeat stay pending and are collected.
+        case .existing(let job): return Admitted(job: job, replayed: true)
+        case .conflict(let id):
+            throw MillraceError(
+                .idempotencyConflict, "this Idempotency-Key came before with another request, which made job \(id)",
+                hint: "use a new key for a new request")
+        }
+    }
+
+    private func job(
+        _ submission: Submission, _ parameters: [String: JSONValue], _ endpoint: EndpointConfiguration, _ principal: Principal,
+        _ headers: HTTPFields
+    ) -> Job {
+        let now = surroundings.now()
+        return Job(
+            id: surroundings.makeID(), tenant: principal.tenant, endpoint: endpoint.name, variant: endpoint.variant,
+            priority: submission.priority ?? 5, parameters: parameters, input: submission.input, files: submission.files,
+            callback: submission.callback ?? endpoint.callback, retry: endpoint.retry, runLimit: endpoint.runLimit,
+            traceparent: headers[.traceparent].flatMap { Self.isTraceparent($0) ? $0 : nil }, createdAt: now,
+            expiresAt: (submission.timeToLive ?? endpoint.timeToLive).map { now + $0 })
+    }
+
+    private static func idempotencyKey(in headers: HTTPFields) throws -> String? {
+        guard let key = headers[.idempotencyKey] else { return nil }
+        guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) else {
+            throw MillraceError(.malformedRequest, "an Idempotency-Key has 1 to 255 printable ASCII characters")
+        }
+        return key
+    }
+
+    /// W3C Trace Context, 3.2: `00-<32 hex>-<16 hex>-<2 hex>`. Another version may have more at its end.
+    static func isTraceparent(_ text: String) -> Bool {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count >= 4, parts[0] != "ff", parts[0] == "00" ? parts.count == 4 : true, text.utf8.count <= 256 else { return false }
+        let isHex = zip(parts, [2, 32, 16, 2]).allSatisfy { part, length in
+            part.utf8.count == length && part.utf8.allSatisfy { Character(UnicodeScalar($0)).isHexDigit && !(65...70).contains($0) }
+        }
+        return isHex && parts[1].contains { $0 != "0" } && parts[2].contains { $0 != "0" }
+    }
+}

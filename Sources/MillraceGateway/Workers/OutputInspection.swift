@@ -1,0 +1,58 @@
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+import MillraceWire
+
+/// Believes a worker's outputs only when their rows were reserved for the job and their bytes are in the blob store.
+struct OutputInspection: Sendable {
+    let queue: JobQueue
+    let blobs: any BlobStore
+
+    /// The outcome as it can be recorded: a success whose outputs are not there is a failure that is tried again.
+    func checked(_ outcome: SettleRequest.Outcome, of job: JobID) async throws -> AttemptReport.Outcome {
+        switch outcome {
+        case .failed(let failure): return .failed(failure)
+        case .cancelled: return .cancelled
+        case .released(let reason): return .released(reason: reason)
+        case .succeeded(let outputs):
+            if let fault = Self.fault(inNamesOf: outputs) {
+                return .failed(JobFailure(.handlerProtocol, fault, hint: "outputs have different, plain names"))
+            }
+            for output in outputs {
+                guard let fault = try await fault(in: output, of: job) else { continue }
+                return .failed(JobFailure(.blobUnknown, "the output \"\(output.name)\" \(fault)", retryable: true))
+            }
+            return .succeeded(outputs: outputs)
+        }
+    }
+
+    /// The checkpoint, or `nil` when its bytes are not there: the attempt then goes on without it.
+    func checked(_ checkpoint: JobCheckpoint?, of job: JobID) async throws -> JobCheckpoint? {
+        guard let checkpoint else { return nil }
+        return try await fault(in: checkpoint.file, of: job) == nil ? checkpoint : nil
+    }
+
+    private func fault(in file: JobFile, of job: JobID) async throws -> String? {
+        guard let record = try await queue.blob(file.blob), record.state != .deleting, record.writer == job else {
+            return "names blob \(file.blob), which was not reserved for this job"
+        }
+        do {
+            let bytes = try await blobs.read(file.blob, range: 0..<0).bytesTotal
+            return bytes == file.bytes ? nil : "has \(bytes) bytes in the blob store and \(file.bytes) in the report"
+        } catch let error as MillraceError where error.code == .blobUnknown {
+            return "has no bytes in the blob store"
+        }
+    }
+
+    /// Names become parts of addresses.
+    private static func fault(inNamesOf outputs: [JobFile]) -> String? {
+        let names = outputs.map(\.name)
+        if Set(names).count < names.count { return "two outputs have the same name" }
+        let bad = names.first { name in
+            !(1...128).contains(name.utf8.count) || name == "." || name == ".."
+                || !name.utf8.allSatisfy { Character(UnicodeScalar($0)).isLetter || Character(UnicodeScalar($0)).isNumber || "._-".utf8.contains($0) }
+                || !name.utf8.allSatisfy { $0 < 0x80 }
+        }
+        return bad.map { "\"\($0.prefix(128))\" cannot be the name of an output" }
+    }
+}

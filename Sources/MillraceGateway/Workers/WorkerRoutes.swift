@@ -1,0 +1,155 @@
+import HTTPTypes
+import Hummingbird
+import Logging
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+import MillraceWire
+
+/// `/v1/worker/...`: how workers take jobs and bring results. Served on the Unix socket, whose file permission is the guard.
+struct WorkerRoutes: Sendable {
+    let queue: JobQueue
+    let blobs: any BlobStore
+    let endpoints: EndpointDirectory
+    let known: KnownWorkers
+    let surroundings: Surroundings
+    let leaseDuration: Duration
+    let heartbeat: Duration
+    let waitMax: Duration
+    let bytesMax: Int
+
+    func add(to doors: inout Doors) {
+        doors.post("/v1/worker/register", .open) { try await register($0, $1) }
+        doors.post("/v1/worker/lease", .open) { try await lease($0, $1) }
+        doors.post("/v1/worker/heartbeat", .open) { try await heartbeat($0, $1) }
+        doors.post("/v1/worker/settle", .open) { try await settle($0, $1) }
+        doors.post("/v1/worker/blobs", .open) { try await reserveBlob($0, $1) }
+        doors.post("/v1/worker/deregister", .open) { try await deregister($0, $1) }
+    }
+
+    // MARK: Coming and going
+
+    private func register(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let body = try await request.json(RegisterRequest.self, bytesMax: bytesMax)
+        let endpoint = try endpoints.endpoint(named: body.endpoint)
+        guard body.variant == endpoint.variant else {
+            throw MillraceError(.endpointUnknown, "\"\(endpoint.name)\" has no variant \"\(body.variant)\"", hint: "variants: \(endpoint.variant)")
+        }
+        let now = surroundings.now()
+        try await queue.register(
+            WorkerRecord(
+                id: body.worker, endpoint: body.endpoint, variant: body.variant, instance: body.instance, host: body.host,
+                processID: body.processID, startedAt: body.startedAt, seenAt: now, idleSince: now))
+        known.remember(body.worker, as: .init(endpoint: body.endpoint, variant: body.variant))
+        context.logger.info("worker registered", metadata: ["worker.id": "\(body.worker)", "endpoint": "\(body.endpoint)"])
+        return try .json(
+            RegisterResponse(configuration: endpoint, leaseSeconds: leaseDuration.seconds, heartbeatSeconds: heartbeat.seconds))
+    }
+
+    private func deregister(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let body = try await request.json(DeregisterRequest.self, bytesMax: bytesMax)
+        try await queue.deregister(body.worker)
+        known.forget(body.worker)
+        context.logger.info("worker gone", metadata: ["worker.id": "\(body.worker)"])
+        return Response(status: .noContent)
+    }
+
+    // MARK: Work
+
+    private func lease(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let body = try await request.json(LeaseRequest.self, bytesMax: bytesMax)
+        guard body.jobsMax > 0, body.waitSeconds.isFinite, body.waitSeconds >= 0 else {
+            throw MillraceError(.malformedRequest, "\"jobsMax\" must be at least 1 and \"waitSeconds\" at least 0")
+        }
+        let role = try await known.role(of: body.worker, in: queue)
+        if try await queue.touch(body.worker, readyAt: nil) { return try .json(LeaseResponse(jobs: [], draining: true)) }
+        let demand = LeaseDemand(
+            worker: body.worker, endpoint: role.endpoint, variant: role.variant, jobsMax: body.jobsMax, duration: leaseDuration,
+            held: Set(body.held))
+        let wait = min(.milliseconds(Int64(min(body.waitSeconds, 86_400) * 1000)), waitMax)
+        // A worker that hangs up must not be given work: the wait ends with its connection.
+        let leased = try await context.waiting { try await queue.leaseWaiting(demand, atMost: wait) } ?? []
+        let draining = leased.isEmpty ? try await queue.touch(body.worker, readyAt: nil) : false
+        var jobs: [LeasedJob] = []
+        for job in leased { if let job = try await granted(job) { jobs.append(job) } }
+        return try .json(LeaseResponse(jobs: jobs, draining: draining))
+    }
+
+    /// The job with access to its files.
+    private func granted(_ job: Job) async throws -> LeasedJob? {
+        guard let token = job.lease?.token else { return nil }
+        let validity = job.runLimit + .seconds(900)
+        func file(_ file: JobFile) async throws -> LeasedJob.File {
+            .init(file: file, access: BlobAccessGrant(try await blobs.grant(.read, to: file.blob, for: validity)))
+        }
+        var files: [LeasedJob.File] = []
+        for input in job.files { files.append(try await file(input)) }
+        var checkpoint: LeasedJob.Checkpoint?
+        if let known = job.checkpoint { checkpoint = .init(file: try await file(known.file), position: known.position) }
+        return LeasedJob(
+            id: job.id, token: token, attempt: job.attempt, createdAt: job.createdAt, parameters: job.parameters, input: job.input, files: files,
+            checkpoint: checkpoint, traceparent: job.traceparent)
+    }
+
+    private func heartbeat(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let body = try await request.json(HeartbeatRequest.self, bytesMax: bytesMax)
+        // First: a worker that is not known registers and asks again, and nothing is written twice.
+        let draining = try await queue.touch(body.worker, readyAt: body.readyAt)
+        var renewals: [LeaseRenewal] = []
+        for item in body.items {
+            renewals.append(
+                LeaseRenewal(
+                    job: item.job, token: item.token, duration: leaseDuration, progress: item.progress, logs: item.logs,
+                    checkpoint: try await outputs.checked(item.checkpoint, of: item.job)))
+        }
+        let verdicts = renewals.isEmpty ? [] : try await queue.renew(renewals)
+        return try .json(HeartbeatResponse(verdicts: verdicts.map { .init($0) }, draining: draining))
+    }
+
+    private func settle(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let body = try await request.json(SettleRequest.self, bytesMax: bytesMax)
+        var reports: [AttemptReport] = []
+        for item in body.items {
+            reports.append(
+                AttemptReport(
+                    job: item.job, token: item.token, outcome: try await outputs.checked(item.outcome, of: item.job), logs: item.logs,
+                    progress: item.progress, coldStart: item.coldStartSeconds.map { .milliseconds(Int64($0 * 1000)) }))
+        }
+        let verdicts = reports.isEmpty ? [] : try await queue.settle(reports)
+        return try .json(SettleResponse(verdicts: verdicts.map { .init($0) }))
+    }
+
+    private var outputs: OutputInspection { OutputInspection(queue: queue, blobs: blobs) }
+
+    private func reserveBlob(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let body = try await request.json(BlobReservationRequest.self, bytesMax: bytesMax)
+        guard let job = try await queue.job(body.job), job.state == .running, job.lease?.token == body.token,
+            job.lease?.worker == body.worker
+        else { throw MillraceError(.leaseLost, "the lease on job \(body.job) is lost") }
+        let blob = BlobRecord(id: surroundings.makeID(), tenant: job.tenant, createdAt: surroundings.now(), writer: job.id)
+        try await queue.reserve(blob)
+        let grant = try await blobs.grant(.write, to: blob.id, for: job.runLimit + .seconds(900))
+        return try .json(BlobReservationResponse(blob: blob.id, access: BlobAccessGrant(grant)), status: .created)
+    }
+}
+
+extension BlobAccessGrant {
+    init(_ grant: BlobGrant) {
+        switch grant {
+        case .path(let path): self.init(path: path)
+        case .url(let url): self.init(url: url)
+        }
+    }
+}
+
+extension HeartbeatResponse.Verdict {
+    init(_ verdict: LeaseVerdict) {
+        self =
+            switch verdict {
+            case .held: .held
+            case .cancel: .cancel
+            case .timeout: .timeout
+            case .lost: .lost
+            }
+    }
+}

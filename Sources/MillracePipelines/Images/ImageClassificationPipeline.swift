@@ -1,0 +1,64 @@
+import MillraceCore
+import MillraceInference
+import MillraceVision
+
+/// Photos in, classes out. Every input file of a job is one item.
+///
+/// The model takes `float32 [batch, 3, size, size]`: the middle of the upright photo, a square of `cropFraction` of the
+/// shorter side, resized (bicubic, antialiased), each channel `(value - mean) / scale` with values from 0 to 255.
+/// It gives `float32 [batch, classes]`.
+///
+/// | option | default | |
+/// | --- | --- | --- |
+/// | `size` | 224 | pixels |
+/// | `cropFraction` | 0.875 | over 0.01, at most 1 |
+/// | `mean`, `scale` | 127.5 | one number, or red, green, blue |
+/// | `input` | `image` | the model's input |
+/// | `output` | its only one | the model's output |
+/// | `activation` | `softmax` | `none` when the model gives probabilities |
+///
+/// Files: `labels`, a line for each class. Parameter: `topK`, how many classes to return (5).
+///
+/// Output `result.json`: `{"images": [{"file": ..., "classes": [{"index", "label", "probability"}, ...]}]}`, the
+/// images in the order of the job's files, the classes by falling probability. A photo that cannot be read fails the
+/// job, with the photo's name in the message.
+public struct ImageClassificationPipeline: InferencePipeline {
+    let labels: [String]
+    let size: Int
+    let cropFraction: Double
+    let normalization: ChannelNormalization
+    let input: String
+    let output: String?
+    let activation: ClassScores.Activation
+    let decoding = BlockingQueue(label: "millrace.decoding", concurrent: true)
+
+    /// - Throws: `invalid_manifest` or `model_unavailable`.
+    public init(model: ModelFiles) throws {
+        var options = OptionReader(model.manifest)
+        size = options.integer("size", in: 1...4096, default: 224)
+        cropFraction = options.number("cropFraction", over: 0.01, to: 1, default: 0.875)
+        normalization = ChannelNormalization(
+            mean: options.channels("mean", default: [127.5, 127.5, 127.5]),
+            scale: options.channels("scale", default: [127.5, 127.5, 127.5], nonzero: true))
+        input = options.string("input", default: "image")
+        let output = options.string("output", default: "")
+        self.output = output.isEmpty ? nil : output
+        activation = options.choice("activation", default: .softmax)
+        try options.finish()
+        labels = try model.lines(of: "labels")
+    }
+
+    public func open(_ job: PipelineJob) async throws -> any PipelineTask {
+        guard !job.request.files.isEmpty else {
+            throw JobFailure(.missingInput, "the job has no image", hint: "upload at least one JPEG, PNG or WebP file")
+        }
+        guard job.request.files.count <= job.limits.filesMax else {
+            throw JobFailure(.tooManyFiles, "the job has \(job.request.files.count) images, more than the \(job.limits.filesMax) allowed")
+        }
+        let topK = job.request.parameters["topK"] ?? 5
+        guard let topK = topK.integerValue, topK >= 1 else {
+            throw JobFailure(.invalidParameter, "parameter \"topK\" must be a whole number of at least 1")
+        }
+        return ImageClassificationTask(pipeline: self, job: job, topK: min(topK, labels.count))
+    }
+}

@@ -1,0 +1,56 @@
+import Foundation
+import MillraceCore
+import MillraceInference
+import MillraceText
+
+/// Numbers in, numbers out, for any model. The input is JSON, in the request or as a file, in one of three forms:
+///
+/// - `{"inputs": {"image": [[...]]}}`: one example, nested arrays without a batch axis. Output:
+///   `{"outputs": {"logits": [...]}}`.
+/// - `{"inputs": [{"image": [[...]]}, ...]}`: several examples. Output: `{"outputs": [{"logits": [...]}, ...]}`.
+/// - `{"inputs": [{"name": "image", "shape": [2, 3], "datatype": "FP32", "data": [...]}]}`: the Open Inference Protocol,
+///   where the first axis is the batch. `datatype` is `FP32`, `INT64`, `INT32` or `UINT8`; `data` is flat or nested.
+///   Output: `{"outputs": [{"name", "shape", "datatype", "data"}]}`, with `id` when there was one.
+///
+/// Option `elements` names the element type of inputs in the first two forms, such as `{input_ids: int64}`; others are
+/// `float32`. Shapes are checked against the model's own. A value that is not a number comes out as `null`.
+/// Output file: `result.json`.
+public struct TensorsPipeline: InferencePipeline {
+    let elements: [String: Tensor.Element]
+    private let reading = BlockingQueue(label: "millrace.tensors", concurrent: true)
+
+    /// - Throws: `invalid_manifest`.
+    public init(model: ModelFiles) throws {
+        var options = OptionReader(model.manifest)
+        var elements: [String: Tensor.Element] = [:]
+        for (name, value) in options.object("elements").sorted(by: { $0.key < $1.key }) {
+            if let element = value.stringValue.flatMap(Tensor.Element.init(rawValue:)) {
+                elements[name] = element
+            } else {
+                options.report("options.elements.\(name) must be float32, int64, int32 or uint8")
+            }
+        }
+        try options.finish()
+        self.elements = elements
+    }
+
+    public func open(_ job: PipelineJob) async throws -> any PipelineTask {
+        guard job.request.files.count <= 1 else {
+            throw JobFailure(.tooManyFiles, "the job has \(job.request.files.count) files; one is taken")
+        }
+        let (input, file, limits, elements) = (job.request.input, job.request.files.first, job.limits, elements)
+        let request = try await reading.run {
+            guard let file else {
+                guard let input else {
+                    throw JobFailure(.missingInput, "the job has no input", hint: TensorsRequest.hint)
+                }
+                return try TensorsRequest(input, elements: elements, limits: limits)
+            }
+            guard let value = try? MillraceJSON.decode(JSONValue.self, from: try TextFile.read(path: file.path)) else {
+                throw JobFailure(.invalidInput, "the file is not valid JSON", hint: TensorsRequest.hint)
+            }
+            return try TensorsRequest(value, elements: elements, limits: limits)
+        }
+        return TensorsTask(request: request)
+    }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import GRDB
+import MillraceCore
+import MillraceQueue
+
+// How values of the vocabulary look in columns.
+
+extension Identifier {
+    var data: Data { Data(bytes) }
+
+    init(column data: Data) {
+        guard let id = Self(bytes: data) else { preconditionFailure("an id column holds \(data.count) bytes, not 16") }
+        self = id
+    }
+}
+
+extension Timestamp {
+    init?(column value: Int64?) {
+        guard let value else { return nil }
+        self.init(milliseconds: value)
+    }
+}
+
+/// JSON columns; what is empty is `NULL`.
+enum JSONColumn {
+    static func text<Value: Encodable>(_ value: Value?) throws -> String? {
+        try value.map { try MillraceJSON.string($0) }
+    }
+
+    static func text<Value: Encodable & Collection>(unlessEmpty value: Value) throws -> String? {
+        value.isEmpty ? nil : try MillraceJSON.string(value)
+    }
+
+    static func value<Value: Decodable>(_ text: String?, _ type: Value.Type = Value.self) throws -> Value? {
+        try text.map { try MillraceJSON.decode(Value.self, from: $0) }
+    }
+}
+
+/// An enumeration that is a small number in its column. The numbers are frozen.
+protocol NumberedColumn: Equatable {
+    static var numbered: [Self] { get }
+}
+
+extension NumberedColumn {
+    var number: Int {
+        guard let index = Self.numbered.firstIndex(of: self) else { preconditionFailure("\(self) has no number") }
+        return index
+    }
+
+    init(column number: Int) {
+        precondition(Self.numbered.indices.contains(number), "a column of \(Self.self) holds \(number)")
+        self = Self.numbered[number]
+    }
+}
+
+extension JobState: NumberedColumn {
+    static let numbered: [JobState] = [.queued, .running, .succeeded, .failed, .cancelled, .expired]
+}
+
+extension LogLine.Level: NumberedColumn {
+    static let numbered: [LogLine.Level] = [.debug, .info, .warning, .error]
+}
+
+extension BlobRecord.State: NumberedColumn {
+    static let numbered: [BlobRecord.State] = [.pending, .stored, .deleting]
+}
+
+extension Delivery.State: NumberedColumn {
+    static let numbered: [Delivery.State] = [.pending, .delivered, .failed]
+}

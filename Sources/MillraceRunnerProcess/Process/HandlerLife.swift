@@ -1,0 +1,196 @@
+import Logging
+import MillraceCore
+import MillraceInference
+import MillraceWire
+import NIOCore
+
+/// The edge around a ``HandlerSession``: does what it answers, with sockets, timers and waiters.
+///
+/// Belongs to one event loop; everything that happens to a handler is brought to that loop, so that it happens in one
+/// order and needs no lock.
+final class HandlerLife {
+    /// Who waits for a batch, and who hears of it meanwhile.
+    struct Listener {
+        var observer: any ItemObserver
+        var checkpoints: AsyncStream<HandlerControlMessage.Checkpoint>.Continuation
+        var end: EventLoopPromise<BatchEnd>
+    }
+
+    struct Waiters: Sendable {
+        /// Gets the largest batch.
+        var ready: EventLoopPromise<Int>
+        var gone: EventLoopPromise<Void>
+
+        func fail(_ error: any Error) {
+            ready.fail(error)
+            gone.fail(error)
+        }
+    }
+
+    private let loop: any EventLoop
+    private let logger: Logger
+    private let surroundings: Surroundings
+    private let waiters: Waiters
+    private let signals: AsyncStream<HandlerSession.Signal>.Continuation
+    private var session: HandlerSession
+    private var timers: [HandlerSession.Timer: Scheduled<Void>] = [:]
+    private var connections: [ObjectIdentifier: any Channel] = [:]
+    private var channels: [HandlerProtocol.Channel: any Channel] = [:]
+    private var listener: Listener?
+    private var lines: [HandlerStream: OutputLines]
+    private var tail: OutputTail
+    private var rate: LineRate
+
+    init(
+        limits: ProcessRunnerLimits, loop: any EventLoop, logger: Logger, surroundings: Surroundings,
+        waiters: Waiters, signals: AsyncStream<HandlerSession.Signal>.Continuation
+    ) {
+        self.loop = loop
+        self.logger = logger
+        self.surroundings = surroundings
+        self.waiters = waiters
+        self.signals = signals
+        session = HandlerSession(limits: limits)
+        let line = OutputLines(lineBytesMax: limits.lineBytesMax)
+        lines = [.output: line, .error: line]
+        tail = OutputTail(bytesMax: limits.stderrTailBytes)
+        rate = LineRate(linesPerSecond: limits.linesPerSecond)
+    }
+
+    // MARK: What the runner wants
+
+    func start() { perform(session.started()) }
+    func shutdown() { perform(session.shutdown()) }
+    func abandon() { perform(session.abandon()) }
+    func cancel(_ item: ItemID, reason: CancellationReason) { perform(session.cancel(item, reason: reason)) }
+
+    func run(_ items: [RunnerWorkMessage.Item], for listener: Listener) {
+        self.listener = listener
+        perform(session.run(items))
+    }
+
+    func stored(_ answer: RunnerControlMessage.Checkpointed) { perform(session.stored(answer)) }
+
+    // MARK: What the handler does
+
+    func connected(_ channel: any Channel) {
+        connections[ObjectIdentifier(channel)] = channel
+        if connections.count > 2 { violated("a third connection") }
+    }
+
+    func named(_ name: HandlerProtocol.Channel, _ channel: any Channel) {
+        if channels[name] == nil { channels[name] = channel }
+    }
+
+    func received(_ message: HandlerControlMessage) { perform(session.received(message)) }
+    func received(_ message: HandlerWorkMessage) { perform(session.received(message)) }
+    func violated(_ what: String) { perform(session.violated(what)) }
+
+    func closed(_ name: HandlerProtocol.Channel?, _ channel: any Channel) {
+        connections[ObjectIdentifier(channel)] = nil
+        perform(name.map { session.closed($0) } ?? session.closedUnnamed())
+    }
+
+    func wrote(_ bytes: [UInt8], to stream: HandlerStream) {
+        if stream == .error { tail.append(bytes) }
+        for line in lines[stream]!.append(bytes) { said(line) }
+    }
+
+    func exited(_ status: HandlerExit.Status) {
+        for stream in [HandlerStream.output, .error] {
+            if let line = lines[stream]!.finish() { said(line) }
+        }
+        perform(session.exited(HandlerExit(status: status, stderrTail: tail.text)))
+    }
+
+    // MARK: Doing
+
+    private func perform(_ actions: [HandlerSession.Action]) {
+        loop.preconditionInEventLoop()
+        for action in actions { perform(action) }
+    }
+
+    private func perform(_ action: HandlerSession.Action) {
+        switch action {
+        case .sendControl(let message): send(message, on: .control)
+        case .sendWork(let run): send(RunnerWorkMessage.run(run), on: .work)
+        case .setTimer(let timer, let duration): set(timer, duration)
+        case .clearTimer(let timer): timers.removeValue(forKey: timer)?.cancel()
+        case .signal(let signal): signals.yield(signal)
+        case .progress(let progress, let item): listener?.observer.progress(progress, of: item)
+        case .log(let line, let item): log(line, of: item)
+        case .checkpoint(let checkpoint): listener?.checkpoints.yield(checkpoint)
+        case .ready(let batchMax): waiters.ready.succeed(batchMax)
+        case .batchEnded(let end): ended(end)
+        case .ended(let failure): ended(failure)
+        }
+    }
+
+    private func send(_ message: some Encodable, on name: HandlerProtocol.Channel) {
+        guard let channel = channels[name] else { return }
+        do {
+            channel.writeAndFlush(try HandlerFrames.encode(message, allocator: channel.allocator), promise: nil)
+        } catch {
+            violated("a message cannot be written: \(error)")
+        }
+    }
+
+    private func set(_ timer: HandlerSession.Timer, _ duration: Duration) {
+        timers[timer]?.cancel()
+        timers[timer] = loop.assumeIsolated().scheduleTask(in: .milliseconds(duration.milliseconds)) {
+            self.timers[timer] = nil
+            self.perform(self.session.fired(timer))
+        }
+    }
+
+    private func ended(_ end: BatchEnd) {
+        tellOmitted()
+        listener?.checkpoints.finish()
+        listener?.end.succeed(end)
+        listener = nil
+    }
+
+    private func ended(_ failure: JobFailure) {
+        tellOmitted()
+        timers.values.forEach { $0.cancel() }
+        timers = [:]
+        connections.values.forEach { $0.close(promise: nil) }
+        waiters.ready.fail(failure)
+        waiters.gone.succeed()
+    }
+
+    // MARK: What is said
+
+    private func said(_ line: String) {
+        log(LogLine(level: .info, message: line), of: session.batch?.items.count == 1 ? session.batch?.items.first : nil)
+    }
+
+    private func log(_ line: LogLine, of item: ItemID?) {
+        guard rate.admits(at: surroundings.now()) else { return }
+        tellOmitted()
+        pass(line, of: item)
+    }
+
+    private func tellOmitted() {
+        let omitted = rate.takeOmitted()
+        if omitted > 0 { pass(LogLine(level: .warning, message: "\(omitted) lines left out: the handler said too much"), of: nil) }
+    }
+
+    private func pass(_ line: LogLine, of item: ItemID?) {
+        logger.log(level: Logger.Level(line.level), "\(line.message)", metadata: item.map { ["item": "\($0)"] } ?? [:])
+        listener?.observer.log(line, of: item)
+    }
+}
+
+enum HandlerStream { case output, error }
+
+extension Logger.Level {
+    init(_ level: LogLine.Level) {
+        self = switch level {
+        case .debug: .debug
+        case .info: .info
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}

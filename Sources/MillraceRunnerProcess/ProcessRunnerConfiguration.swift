@@ -1,0 +1,71 @@
+import MillraceCore
+
+/// How a handler process is started and how patient its runner is.
+public struct ProcessRunnerConfiguration: Sendable, Equatable {
+    /// The model's `command`; `{python}` stands for ``python``. A program given as a relative path (with a slash) is
+    /// looked for in the model's directory, one without in `PATH`.
+    public var command: [String]
+    /// The model's directory, which becomes the handler's working directory.
+    public var modelDirectory: String
+    /// The Python interpreter: a name in `PATH` or an absolute path.
+    public var python: String
+    /// The directory that holds the package `millrace`, put on `PYTHONPATH`; `nil`: none.
+    public var shimDirectory: String?
+    /// Everything else that the handler finds in its environment. Nothing is inherited:
+    /// ``cleanEnvironment(from:)`` picks what a handler needs of this process's own.
+    public var environment: [String: String]
+    /// Where the directory of the socket is made; short, for a socket's path has at most 107 bytes.
+    public var temporaryDirectory: String
+    public var limits = ProcessRunnerLimits()
+
+    public init(
+        command: [String], modelDirectory: String, python: String = "python3", shimDirectory: String? = nil,
+        environment: [String: String] = Self.cleanEnvironment(from: [:]), temporaryDirectory: String = "/tmp",
+        limits: ProcessRunnerLimits = .init()
+    ) {
+        self.command = command
+        self.modelDirectory = modelDirectory
+        self.python = python
+        self.shimDirectory = shimDirectory
+        self.environment = environment
+        self.temporaryDirectory = temporaryDirectory
+        self.limits = limits
+    }
+
+    /// What of an environment is a handler's business: where programs, libraries, devices and temporary files are and
+    /// which language is spoken. Keys, tokens and addresses of this process are not.
+    public static func cleanEnvironment(from environment: [String: String]) -> [String: String] {
+        let needed = [
+            "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME",
+        ]
+        let defaults = ["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"]
+        return defaults.merging(environment.filter { needed.contains($0.key) && !$0.value.isEmpty }) { $1 }
+    }
+}
+
+/// The patience of a runner, and how much a handler may say.
+public struct ProcessRunnerLimits: Sendable, Equatable {
+    /// From the start of the process to `ready`.
+    public var startMax: Duration = .seconds(120)
+    /// How long an item that was asked to stop may go on before its process is ended.
+    public var cancelGrace: Duration = .seconds(10)
+    /// Between SIGTERM and SIGKILL.
+    public var terminateGrace: Duration = .seconds(5)
+    /// How long a handler that closed a channel, or was asked to shut down, may take to exit.
+    public var exitGrace: Duration = .seconds(5)
+    /// How often a handler is asked whether it lives.
+    public var pingEvery: Duration = .seconds(10)
+    /// A handler that has not answered a ping for this long hangs.
+    public var pongMax: Duration = .seconds(60)
+    /// The wait before a second start when the first failed; doubled with each further failure.
+    public var restartBackoffBase: Duration = .seconds(1)
+    public var restartBackoffMax: Duration = .seconds(30)
+    /// Bytes of one line of standard output or error; the rest of a longer line is left out.
+    public var lineBytesMax = 4096
+    /// Lines that are passed on in one second, over a longer time; the others are counted and left out.
+    public var linesPerSecond = 200
+    /// Bytes of standard error that are kept for a crash report.
+    public var stderrTailBytes = 4096
+
+    public init() {}
+}

@@ -1,0 +1,48 @@
+import MillraceInference
+
+/// What a runner remembers of items until it has answered for them: a batch that failed is run again by the caller,
+/// and what was settled in the first try stays settled.
+struct RunnerItems {
+    /// Batches that failed and are never run again must not fill the memory.
+    private static let rememberedMax = 4096
+
+    private var known: Set<ItemID> = []
+    private var outcomes: [ItemID: ItemOutcome] = [:]
+    private var stopped: [ItemID: CancellationReason] = [:]
+
+    mutating func admit(_ items: [ItemID]) {
+        if known.count > Self.rememberedMax { self = RunnerItems() }
+        known.formUnion(items)
+    }
+
+    /// Notes that an item was asked to stop. `false`: it has been answered or was never here.
+    mutating func stop(_ item: ItemID, reason: CancellationReason) -> Bool {
+        guard known.contains(item), outcomes[item] == nil else { return false }
+        stopped[item] = reason
+        return true
+    }
+
+    func stopping(_ item: ItemID) -> CancellationReason? { stopped[item] }
+
+    /// Whether an item need not be sent: it has its outcome, or was asked to stop before it began.
+    func isSettled(_ item: ItemID) -> Bool { outcomes[item] != nil || stopped[item] != nil }
+
+    mutating func settle(_ new: [ItemID: ItemOutcome]) {
+        outcomes.merge(new) { $1 }
+    }
+
+    /// The outcomes of a batch, every item of which is settled; they are forgotten here.
+    mutating func take(_ items: [ItemID]) -> [ItemOutcome] {
+        let result = items.map { item in
+            if let outcome = outcomes[item] { return outcome }
+            precondition(stopped[item] != nil, "every item has an outcome when its batch ends")
+            return .cancelled
+        }
+        for item in items {
+            known.remove(item)
+            outcomes[item] = nil
+            stopped[item] = nil
+        }
+        return result
+    }
+}

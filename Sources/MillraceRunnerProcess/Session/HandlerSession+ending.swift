@@ -1,0 +1,134 @@
+import MillraceCore
+import MillraceInference
+import MillraceWire
+
+extension HandlerSession {
+    /// Why a life ends.
+    enum Ending: Equatable, Sendable {
+        /// The handler closed a channel or exited by itself.
+        case gone
+        case fatal(String)
+        case startLimit
+        case violation(String)
+        case hung
+        case cancelOverdue(ItemID)
+        /// The batch's caller left.
+        case abandoned
+        case shutdown
+    }
+
+    mutating func end(_ ending: Ending) -> [Action] {
+        switch phase {
+        case .ending, .ended: return []
+        case .starting, .idle, .running, .settling: break
+        }
+        phase = .ending(ending)
+        let stopping = (batch?.stopping ?? []).sorted().map { Action.clearTimer(.cancel($0)) }
+        return [.clearTimer(.start), .clearTimer(.ping), .clearTimer(.pong)] + stopping + farewell(ending)
+    }
+
+    private func farewell(_ ending: Ending) -> [Action] {
+        switch ending {
+        case .gone, .fatal:
+            return exit == nil ? [.setTimer(.terminate, limits.exitGrace)] : []
+        case .shutdown where open.contains(.control):
+            return [.sendControl(.shutdown(.init())), .setTimer(.terminate, limits.exitGrace)]
+        case .startLimit, .violation, .hung, .cancelOverdue, .abandoned, .shutdown:
+            return [.signal(.terminate), .setTimer(.kill, limits.terminateGrace)]
+        }
+    }
+
+    /// The process is gone. What it said before may still be on its way through the sockets, for a moment.
+    mutating func exited(_ report: HandlerExit) -> [Action] {
+        guard exit == nil, phase != .ended else { return [] }
+        exit = report
+        let actions = end(.gone) + [.clearTimer(.terminate), .clearTimer(.kill)]
+        return actions + (open.isEmpty ? finish() : [.setTimer(.drain, .seconds(2))])
+    }
+
+    /// The last step of a life.
+    mutating func finish() -> [Action] {
+        guard phase != .ended else { return [] }
+        guard case .ending(let ending) = phase else { preconditionFailure("a life ends before it is finished") }
+        let failure = failure(ending)
+        phase = .ended
+        let remainder: BatchEnd.Remainder = ending == .abandoned || ending == .shutdown ? .abandoned : .lost(failure)
+        return [.clearTimer(.drain)] + (batch == nil ? [] : finishBatch(with: remainder)) + [.ended(failure)]
+    }
+
+    /// Ends the batch; `remainder` says what became of items without an answer, `nil` that the handler says it.
+    mutating func finishBatch(with remainder: BatchEnd.Remainder?) -> [Action] {
+        guard let batch else { preconditionFailure("there is a batch to end") }
+        self.batch = nil
+        let stopping = batch.stopping.sorted().map { Action.clearTimer(.cancel($0)) }
+        return stopping + [.batchEnded(batch.ended(with: batch.breakdown.map { .failed($0) } ?? remainder))]
+    }
+
+    /// What is said to whoever waits for the start or a batch when the life ended like this.
+    func failure(_ ending: Ending) -> JobFailure {
+        let wasReady = batchMax != nil && greeted.count == 2
+        var failure = JobFailure(code(ending, wasReady: wasReady), text(ending, wasReady: wasReady), hint: hint, retryable: true)
+        failure.stderrTail = exit.flatMap { $0.stderrTail.isEmpty ? nil : $0.stderrTail }
+        return failure
+    }
+
+    private func code(_ ending: Ending, wasReady: Bool) -> ErrorCode {
+        guard wasReady else { return .modelUnavailable }
+        if case .violation = ending { return .handlerProtocol }
+        return .handlerCrashed
+    }
+
+    private func text(_ ending: Ending, wasReady: Bool) -> String {
+        switch ending {
+        case .gone where exit?.status.isNotStarted == true: "the handler could not be started: \(exit!.status)"
+        case .gone: "the handler \(exit.map { "\($0.status)" } ?? "left")\(wasReady ? "" : " before it was ready")"
+        case .fatal(let message): "the handler cannot load its model: \(message)"
+        case .startLimit: "the handler was not ready after \(limits.startMax.words)"
+        case .violation(let what): "the handler broke the protocol: \(what)"
+        case .hung: "the handler did not answer a ping for \(limits.pongMax.words) and was ended"
+        case .cancelOverdue(let item): "the handler was ended because item \(item) did not stop within \(limits.cancelGrace.words)"
+        case .abandoned: "the handler was ended because its batch was given up"
+        case .shutdown: "the handler was shut down"
+        }
+    }
+
+    private var hint: String? {
+        guard case .signaled(9) = exit?.status, case .ending(.gone) = phase else { return nil }
+        return "signal 9 that nobody here sent often means that the machine ran out of memory"
+    }
+}
+
+extension Duration {
+    /// `120 s`, `0.5 s`.
+    var words: String {
+        let milliseconds = milliseconds
+        return milliseconds % 1000 == 0 ? "\(milliseconds / 1000) s" : "\(Double(milliseconds) / 1000) s"
+    }
+}
+
+/// How a handler's process ended.
+struct HandlerExit: Equatable, Sendable {
+    enum Status: Equatable, Sendable, CustomStringConvertible {
+        case exited(Int32)
+        case signaled(Int32)
+        /// It never ran, and why.
+        case notStarted(String)
+
+        var isNotStarted: Bool { if case .notStarted = self { true } else { false } }
+
+        var description: String {
+            switch self {
+            case .exited(let code): "exited with status \(code)"
+            case .signaled(let number): "was killed by signal \(number)\(Self.names[number].map { " (\($0))" } ?? "")"
+            case .notStarted(let reason): reason
+            }
+        }
+
+        private static let names: [Int32: String] = [
+            4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM",
+        ]
+    }
+    var status: Status
+    /// The end of its standard error.
+    var stderrTail: String
+}

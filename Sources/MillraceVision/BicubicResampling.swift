@@ -1,0 +1,147 @@
+/// A rectangle of an image in fractional pixels, from its upper left corner.
+public struct CropBox: Sendable, Equatable {
+    public var left: Float
+    public var top: Float
+    public var right: Float
+    public var bottom: Float
+
+    public init(left: Float, top: Float, right: Float, bottom: Float) {
+        self.left = left
+        self.top = top
+        self.right = right
+        self.bottom = bottom
+    }
+
+    /// The square in the middle whose side is `fraction` of the image's shorter side.
+    public static func center(ofWidth width: Int, height: Int, fraction: Double) -> CropBox {
+        let (width, height) = (Double(width), Double(height))
+        let side = min(width, height) * fraction
+        let (left, top) = (Float((width - side) / 2), Float((height - side) / 2))
+        // In an image of 100,000,000 x 1 pixels a `Float` has no room for half a pixel in the middle.
+        return CropBox(
+            left: left, top: top,
+            right: max(Float((width + side) / 2), left.nextUp), bottom: max(Float((height + side) / 2), top.nextUp))
+    }
+}
+
+extension RGBImage {
+    /// The part in `box`, resized with an antialiased bicubic filter (a = -0.5).
+    ///
+    /// Equal to Pillow's `Image.resize(size, BICUBIC, box:)` to the last bit: the filter grows with the reduction, the
+    /// coefficients are fixed-point numbers of 22 bits, and each of the two passes, first along rows, then along
+    /// columns, rounds to 8 bits. Source of the algorithm: Pillow, `src/libImaging/Resample.c`.
+    ///
+    /// - Precondition: The box lies in the image and is not empty.
+    public func resampled(_ box: CropBox, width newWidth: Int, height newHeight: Int) -> RGBImage {
+        precondition(newWidth > 0 && newHeight > 0, "an image has at least one pixel")
+        precondition(
+            box.left >= 0 && box.top >= 0 && box.right <= Float(width) && box.bottom <= Float(height)
+                && box.right > box.left && box.bottom > box.top, "the box must lie in the image")
+        let columns = BicubicKernel(inputSize: width, from: box.left, to: box.right, outputSize: newWidth)
+        let rows = BicubicKernel(inputSize: height, from: box.top, to: box.bottom, outputSize: newHeight)
+        let rowRange = rows.inputRange
+        let narrow = RGBImage(width: newWidth, height: rowRange.count) { target in
+            withPixels { columns.resampleRows($0, rowBytes: width * 3, rowRange, into: target) }
+        }
+        return RGBImage(width: newWidth, height: newHeight) { target in
+            narrow.withPixels { rows.resampleColumns($0, rowBytes: newWidth * 3, firstRow: rowRange.lowerBound, into: target) }
+        }
+    }
+}
+
+/// For every output position along one axis, the input positions that it sums up, and with what weight.
+private struct BicubicKernel {
+    private static let precisionBits: Int32 = 32 - 8 - 2
+    private static let half: Int32 = 1 << (precisionBits - 1)
+    private static let support = 2.0
+
+    private var starts: [Int] = []
+    private var counts: [Int] = []
+    private var weights: [Int32] = []
+    private let stride: Int
+
+    init(inputSize: Int, from first: Float, to last: Float, outputSize: Int) {
+        let scale = Double(last - first) / Double(outputSize)
+        let filterScale = max(scale, 1)
+        let support = Self.support * filterScale
+        stride = Int(support.rounded(.up)) * 2 + 1
+        weights = Array(repeating: 0, count: outputSize * stride)
+        for position in 0..<outputSize {
+            let center = Double(first) + (Double(position) + 0.5) * scale
+            let start = max(0, Int(center - support + 0.5))
+            let end = min(inputSize, Int(center + support + 0.5))
+            var values = (start..<end).map { Self.cubic((Double($0) - center + 0.5) * (1 / filterScale)) }
+            let sum = values.reduce(0, +)
+            if sum != 0 { values = values.map { $0 / sum } }
+            starts.append(start)
+            counts.append(values.count)
+            for (index, value) in values.enumerated() {
+                let scaled = value * Double(1 << Self.precisionBits)
+                weights[position * stride + index] = Int32(scaled < 0 ? scaled - 0.5 : scaled + 0.5)
+            }
+        }
+    }
+
+    /// The input positions that are looked at, of all output positions together.
+    var inputRange: Range<Int> { starts[0]..<(starts[starts.count - 1] + counts[counts.count - 1]) }
+
+    /// Keys' cubic convolution with a = -0.5.
+    private static func cubic(_ distance: Double) -> Double {
+        let a = -0.5
+        let x = abs(distance)
+        if x < 1 { return ((a + 2) * x - (a + 3)) * x * x + 1 }
+        if x < 2 { return (((x - 5) * x + 8) * x - 4) * a }
+        return 0
+    }
+
+    private static func clipped(_ sum: Int32) -> UInt8 {
+        UInt8(clamping: sum >> precisionBits)
+    }
+
+    /// Each of the input's rows in `rows` to a row of as many pixels as this kernel has positions.
+    func resampleRows(
+        _ input: UnsafeBufferPointer<UInt8>, rowBytes: Int, _ rows: Range<Int>,
+        into target: UnsafeMutableRawBufferPointer
+    ) {
+        weights.withUnsafeBufferPointer { weights in
+            var output = 0
+            for row in rows {
+                for position in 0..<starts.count {
+                    var (red, green, blue) = (Self.half, Self.half, Self.half)
+                    var source = row * rowBytes + starts[position] * 3
+                    let first = position * stride
+                    for index in first..<first + counts[position] {
+                        let weight = weights[index]
+                        red &+= Int32(input[source]) &* weight
+                        green &+= Int32(input[source + 1]) &* weight
+                        blue &+= Int32(input[source + 2]) &* weight
+                        source += 3
+                    }
+                    target[output] = Self.clipped(red)
+                    target[output + 1] = Self.clipped(green)
+                    target[output + 2] = Self.clipped(blue)
+                    output += 3
+                }
+            }
+        }
+    }
+
+    /// The input's rows, of which the first is number `firstRow` of the whole image, to as many as this kernel has
+    /// positions.
+    func resampleColumns(
+        _ input: UnsafeBufferPointer<UInt8>, rowBytes: Int, firstRow: Int, into target: UnsafeMutableRawBufferPointer
+    ) {
+        var sums = [Int32](repeating: 0, count: rowBytes)
+        sums.withUnsafeMutableBufferPointer { sums in
+            for position in 0..<starts.count {
+                sums.update(repeating: Self.half)
+                for index in 0..<counts[position] {
+                    let weight = weights[position * stride + index]
+                    let source = (starts[position] - firstRow + index) * rowBytes
+                    for column in 0..<rowBytes { sums[column] &+= Int32(input[source + column]) &* weight }
+                }
+                for column in 0..<rowBytes { target[position * rowBytes + column] = Self.clipped(sums[column]) }
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Foundation
+import MillraceApp
+import MillraceCore
+
+struct DoctorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Check this machine and say how to mend what is wrong.",
+        discussion: """
+            Looks at the settings, the models, ONNX Runtime, Python, poppler, the data directory, the disk, the port and the GPU.
+            Ends with 1 when something is at fault.
+
+            Example:
+              millrace doctor --config millrace.yaml
+            """)
+
+    @OptionGroup var options: SettingsOptions
+    @Flag(help: "Print JSON.") var json = false
+
+    func run() throws {
+        let environment = ProcessInfo.processInfo.environment
+        let findings: [Doctor.Finding]
+        do {
+            findings = Doctor(settings: try options.load(), searchPath: environment["PATH"] ?? "").findings()
+        } catch let error as MillraceError {
+            findings = [.init(check: "settings", status: .fault, detail: error.message, remedy: error.hint ?? "mend the settings, then run this again")]
+        }
+        print(json ? try MillraceJSON.string(findings, pretty: true) : findings.map(line).joined(separator: "\n"))
+        if findings.contains(where: { $0.status == .fault }) { throw ExitCode.failure }
+    }
+
+    private func line(_ finding: Doctor.Finding) -> String {
+        let head = finding.status.rawValue.padding(toLength: 6, withPad: " ", startingAt: 0)
+            + finding.check.padding(toLength: 16, withPad: " ", startingAt: 0) + finding.detail
+        return head + (finding.remedy.map { "\n      to mend it:     \($0)" } ?? "")
+    }
+}

@@ -1,0 +1,149 @@
+import MillraceCore
+import MillraceInference
+import Synchronization
+import Testing
+
+@Suite struct ItemBatcherTests {
+    private let job = JobID(high: 1, low: 1)
+
+    @Test func `every item gets its own outcome`() async {
+        await withBatcher(ScriptedRunner { batch in batch.map { .tensors(["out": $0.tensor]) } }) { batcher, _ in
+            let outcomes = await runAll(0..<50, on: batcher)
+            for (value, outcome) in outcomes {
+                guard case .tensors(let tensors) = outcome else {
+                    Issue.record("item \(value): \(outcome)")
+                    continue
+                }
+                #expect(tensors["out"]?.integers == [Int64(value)])
+            }
+        }
+    }
+
+    @Test func `a bad item is found by halves and fails alone`() async {
+        let runner = ScriptedRunner { batch in
+            if batch.contains(where: { $0.tensor.integers == [13] }) {
+                throw BatchFailure.unattributed(JobFailure(.handlerError, "13 is bad"))
+            }
+            return batch.map { .tensors(["out": $0.tensor]) }
+        }
+        await withBatcher(runner) { batcher, _ in
+            for (value, outcome) in await runAll(0..<32, on: batcher) {
+                switch outcome {
+                case .failed(let failure):
+                    #expect(value == 13)
+                    #expect(failure.message == "13 is bad")
+                case .tensors: #expect(value != 13)
+                default: Issue.record("item \(value): \(outcome)")
+                }
+            }
+        }
+    }
+
+    @Test func `out of memory halves the batch and goes on`() async {
+        let runner = ScriptedRunner { batch in
+            if batch.count > 2 { throw BatchFailure.outOfMemory("no room for \(batch.count)") }
+            return batch.map { .tensors(["out": $0.tensor]) }
+        }
+        await withBatcher(runner) { batcher, _ in
+            let outcomes = await runAll(0..<32, on: batcher)
+            #expect(outcomes.allSatisfy { if case .tensors = $0.1 { true } else { false } })
+        }
+    }
+
+    @Test func `one item alone that has no room fails as out_of_memory`() async {
+        await withBatcher(ScriptedRunner { _ in throw BatchFailure.outOfMemory("none") }) { batcher, _ in
+            guard case .failed(let failure) = await runAll(0..<1, on: batcher)[0].1 else {
+                Issue.record("expected a failure")
+                return
+            }
+            #expect(failure.code == "out_of_memory")
+        }
+    }
+
+    @Test func `a cancelled item that waits is answered at once`() async {
+        let entered = AsyncStream<Void>.makeStream()
+        let leave = AsyncStream<Void>.makeStream()
+        let runner = ScriptedRunner { batch in
+            entered.continuation.yield()
+            for await _ in leave.stream { break }
+            return batch.map { .tensors(["out": $0.tensor]) }
+        }
+        await withBatcher(runner) { batcher, _ in
+            let running = Task { await batcher.run(.init(id: batcher.makeItemID(), payload: payload(1)), of: job) { .cancelled } }
+            for await _ in entered.stream { break }
+            let waiting = Task { await batcher.run(.init(id: batcher.makeItemID(), payload: payload(2)), of: job) { .cancelled } }
+            waiting.cancel()
+            guard case .cancelled = await waiting.value else {
+                Issue.record("expected the waiting item to be cancelled")
+                return
+            }
+            leave.continuation.yield()
+            guard case .tensors = await running.value else {
+                Issue.record("expected the running item to be untouched")
+                return
+            }
+        }
+    }
+
+    @Test func `items that wait when the batcher ends are answered as cancelled`() async {
+        let batcher = ItemBatcher(
+            runner: ScriptedRunner { _ in [] }, observer: SilentObserver(), policy: .init(), surroundings: .system)
+        let waiting = Task { await batcher.run(.init(id: 1, payload: payload(1)), of: job) { .draining } }
+        let runs = Task { await batcher.run() }
+        runs.cancel()
+        await runs.value
+        // Whether it came before or after the end, it is answered.
+        switch await waiting.value {
+        case .cancelled, .failed: break
+        case let outcome: Issue.record("\(outcome)")
+        }
+    }
+
+    private func runAll(_ values: Range<Int>, on batcher: ItemBatcher) async -> [(Int, ItemOutcome)] {
+        await withTaskGroup(of: (Int, ItemOutcome).self) { group in
+            for value in values {
+                group.addTask {
+                    (value, await batcher.run(.init(id: batcher.makeItemID(), payload: payload(value)), of: job) { .cancelled })
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+    }
+
+    private func withBatcher(_ runner: ScriptedRunner, _ body: (ItemBatcher, ScriptedRunner) async -> Void) async {
+        let batcher = ItemBatcher(runner: runner, observer: SilentObserver(), policy: .init(), surroundings: .system)
+        let runs = Task { await batcher.run() }
+        await body(batcher, runner)
+        runs.cancel()
+        await runs.value
+    }
+}
+
+private func payload(_ value: Int) -> InferenceItem.Payload { .tensors(["in": Tensor([Int64(value)], shape: [1])]) }
+
+extension InferenceItem {
+    fileprivate var tensor: Tensor {
+        guard case .tensors(let tensors) = payload else { preconditionFailure("a tensor item") }
+        return tensors["in"]!
+    }
+}
+
+/// A runner whose answers the test writes.
+private struct ScriptedRunner: ModelRunner {
+    let script: @Sendable ([InferenceItem]) async throws -> [ItemOutcome]
+    init(_ script: @escaping @Sendable ([InferenceItem]) async throws -> [ItemOutcome]) { self.script = script }
+    var signature: ModelSignature? { nil }
+    func load() async throws {}
+    func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
+        let outcomes = try await script(batch)
+        return outcomes.isEmpty ? batch.map { _ in .cancelled } : outcomes
+    }
+    func cancel(_ item: ItemID, reason: CancellationReason) async {}
+    func close() async {}
+}
+
+private struct SilentObserver: ItemObserver {
+    func progress(_ progress: JobProgress, of item: ItemID) {}
+    func log(_ line: LogLine, of item: ItemID?) {}
+    func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws {}
+}

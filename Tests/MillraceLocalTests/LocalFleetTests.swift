@@ -1,0 +1,95 @@
+import Foundation
+import Logging
+import MillraceCloud
+import MillraceCore
+import MillraceLocal
+import ServiceLifecycle
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct LocalFleetTests {
+    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-fleet-\(UInt64.random(in: 0...UInt64.max))").path
+
+    private func fleet(running script: String) throws -> LocalFleet {
+        try LocalFleet(logFolder: folder, drainLimit: .seconds(20), surroundings: .system, logger: Logger(label: "test")) { _, _, instance in
+            ("/bin/sh", ["-c", script, instance])
+        }
+    }
+
+    private func target(_ desired: Int, retire: Set<InstanceID> = []) -> FleetTarget {
+        FleetTarget(endpoint: "ocr", variant: "a", desired: desired, retire: retire)
+    }
+
+    /// Runs the fleet as a service for the time of `body`, then stops it gracefully.
+    private func running(_ fleet: LocalFleet, _ body: @escaping @Sendable (LocalFleet) async throws -> Void) async throws {
+        let group = ServiceGroup(configuration: .init(services: [.init(service: fleet)], logger: Logger(label: "test")))
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await group.run() }
+            try await body(fleet)
+            await group.triggerGracefulShutdown()
+            try await tasks.waitForAll()
+        }
+    }
+
+    @Test func `the same target twice starts no more than it asks for`() async throws {
+        try await running(fleet(running: "exec sleep 1000")) { fleet in
+            try await fleet.reconcile(target(2))
+            try await fleet.reconcile(target(2))
+            #expect(try await fleet.instances().count == 2)
+        }
+    }
+
+    @Test func `a worker that dies is told, with its status and the end of its log`() async throws {
+        try await running(fleet(running: "echo 'no such model' >&2; exit 3")) { fleet in
+            let interruptions = fleet.interruptions()
+            try await fleet.reconcile(target(1))
+            for await interruption in interruptions {
+                #expect(interruption.reason == .ended(status: "exit 3", expected: false, stderrTail: "no such model\n"))
+                break
+            }
+            #expect(try await fleet.instances().isEmpty)
+        }
+    }
+
+    @Test func `a killed worker is told with its signal`() async throws {
+        try await running(fleet(running: "kill -9 $$")) { fleet in
+            let interruptions = fleet.interruptions()
+            try await fleet.reconcile(target(1))
+            for await interruption in interruptions {
+                #expect(interruption.reason == .ended(status: "signal 9", expected: false, stderrTail: ""))
+                break
+            }
+        }
+    }
+
+    @Test func `retired workers are asked to stop and are not replaced`() async throws {
+        try await running(fleet(running: "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done")) { fleet in
+            let interruptions = fleet.interruptions()
+            try await fleet.reconcile(target(1))
+            let instance = try #require(try await fleet.instances().first)
+            try await fleet.reconcile(target(0, retire: [instance.id]))
+            for await interruption in interruptions {
+                guard case .ended(_, let expected, _) = interruption.reason else { continue }
+                #expect(expected)
+                break
+            }
+            #expect(try await fleet.instances().isEmpty)
+        }
+    }
+
+    @Test func `a graceful stop waits for the workers`() async throws {
+        let marker = folder + "/drained"
+        try await running(fleet(running: "trap 'sleep 0.2; touch \(marker); exit 0' TERM; touch \(marker).up; while :; do sleep 0.02; done")) { fleet in
+            try await fleet.reconcile(target(1))
+            // The trap is set before the marker is there; only then may the stop come.
+            while !FileManager.default.fileExists(atPath: marker + ".up") { await Task.yield() }
+        }
+        #expect(FileManager.default.fileExists(atPath: marker))
+    }
+
+    @Test func `a process that is gone, or that is another's, is not adopted`() async throws {
+        let fleet = try fleet(running: "exit 0")
+        let info = FleetInstance(id: "local:x", endpoint: "ocr", variant: "a", phase: .running, startedAt: .init(milliseconds: 0))
+        #expect(!fleet.adopt(info, process: 1 << 22))
+        #expect(!fleet.adopt(info, process: getpid()))
+    }
+}

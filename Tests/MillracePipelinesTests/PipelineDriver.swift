@@ -1,0 +1,160 @@
+import Foundation
+import MillraceCore
+import MillraceInference
+import MillracePipelines
+import MillraceRunnerONNX
+import Testing
+
+let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+func fixture<Value: Decodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value {
+    let folder = try #require(Bundle.module.resourceURL)
+    return try JSONDecoder().decode(type, from: Data(contentsOf: folder.appending(path: "Fixtures/\(name)")))
+}
+
+/// A model of the repository, loaded, with its pipeline.
+struct LoadedModel {
+    var runner: ONNXModelRunner
+    var pipeline: any InferencePipeline
+
+    /// - Throws: When ONNX Runtime is not there; a test without it fails, it is not skipped.
+    init(_ manifest: ModelManifest, directory: String) async throws {
+        let given = ProcessInfo.processInfo.environment["MILLRACE_ONNXRUNTIME"].map { [$0] } ?? []
+        let files = ModelFiles(manifest: manifest, directory: directory)
+        runner = ONNXModelRunner(
+            model: try files.path(of: "model"),
+            libraryCandidates: given + [repository.path + "/.venv/lib/python3*/site-packages/onnxruntime/capi"],
+            options: .init(threads: 2))
+        pipeline = try PipelineRegistry.standard.pipeline(for: manifest, directory: directory)
+        try await runner.load()
+    }
+
+    static func classifier() async throws -> LoadedModel {
+        try await LoadedModel(classifierManifest, directory: repository.path + "/models/efficientnet-lite0")
+    }
+
+    static func sentiment() async throws -> LoadedModel {
+        try await LoadedModel(sentimentManifest, directory: repository.path + "/models/minilm-sentiment")
+    }
+
+    static func fashion() async throws -> LoadedModel {
+        try await LoadedModel(
+            ModelManifest(name: "fashion", runner: .onnx, pipeline: "tensors", files: ["model": "fashion-mnist-mlp-v1.onnx"]),
+            directory: repository.path + "/Examples/onnx-model")
+    }
+
+    static let classifierManifest = ModelManifest(
+        name: "efficientnet-lite0", runner: .onnx, pipeline: "image-classification",
+        files: ["model": "efficientnet-lite0.onnx", "labels": "imagenet-labels.txt"],
+        options: ["size": 224, "cropFraction": 0.875, "mean": [127, 127, 127], "scale": [128, 128, 128]])
+
+    static let sentimentManifest = ModelManifest(
+        name: "minilm-sentiment", runner: .onnx, pipeline: "text-classification",
+        files: ["model": "minilm-sentiment-w8.onnx", "labels": "labels.txt", "vocab": "vocab.txt"],
+        options: ["tokensMax": 96, "lowercase": true])
+
+    /// Runs jobs as a worker does: items of all jobs in turns, in batches, answered batch by batch.
+    ///
+    /// - Parameter backwards: Answers a batch's items from the last to the first.
+    func run(_ jobs: [PipelineJob], batch: Int, backwards: Bool = false) async throws -> [[PipelineOutput]] {
+        var tasks: [any PipelineTask] = []
+        for job in jobs { tasks.append(try await pipeline.open(job)) }
+        var open = Array(tasks.indices)
+        var given = [Int](repeating: 0, count: tasks.count)
+        var waiting: [(task: Int, index: Int, item: InferenceItem)] = []
+        func flush() async throws {
+            guard !waiting.isEmpty else { return }
+            let outcomes = try await runner.run(waiting.map(\.item), observer: SilentObserver())
+            let answered = Array(zip(waiting, outcomes))
+            for (entry, outcome) in backwards ? answered.reversed() : answered {
+                try await tasks[entry.task].accept(outcome, ofItem: entry.index)
+            }
+            waiting = []
+        }
+        while !open.isEmpty {
+            for task in open {
+                guard let payload = try await tasks[task].next() else {
+                    open.removeAll { $0 == task }
+                    continue
+                }
+                waiting.append((task, given[task], InferenceItem(id: ItemID(waiting.count), payload: payload)))
+                given[task] += 1
+                if waiting.count == batch { try await flush() }
+            }
+        }
+        try await flush()
+        var outputs: [[PipelineOutput]] = []
+        for task in tasks { outputs.append(try await task.finish()) }
+        return outputs
+    }
+}
+
+struct SilentObserver: ItemObserver {
+    func progress(_ progress: JobProgress, of item: ItemID) {}
+    func log(_ line: LogLine, of item: ItemID?) {}
+    func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws {}
+}
+
+/// A folder that is removed with its owner.
+final class Workplace: Sendable {
+    let path = FileManager.default.temporaryDirectory.appending(path: "millrace-\(UUID().uuidString)").path
+
+    init() throws {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func job(
+        input: JSONValue? = nil, files: [HandlerRequest.File] = [], parameters: [String: JSONValue] = [:],
+        limits: EndpointLimits = .init()
+    ) throws -> PipelineJob {
+        let id = try #require(JobID("01890a5d-ac96-774b-bcce-b302099a8057"))
+        return PipelineJob(
+            request: HandlerRequest(
+                job: id, endpoint: "e", attempt: 1, parameters: parameters, input: input, files: files, workdir: path,
+                checkpoint: nil), limits: limits)
+    }
+
+    func file(_ name: String, _ bytes: [UInt8], mediaType: String) throws -> HandlerRequest.File {
+        let target = path + "/in-" + name
+        try Data(bytes).write(to: URL(filePath: target))
+        return .init(name: "file", filename: name, path: target, mediaType: mediaType, bytes: Int64(bytes.count))
+    }
+
+    func csv(_ text: String) throws -> HandlerRequest.File {
+        try file("table.csv", Array(text.utf8), mediaType: "text/csv")
+    }
+}
+
+func photo(_ name: String) -> HandlerRequest.File {
+    .init(name: "image", filename: name, path: repository.path + "/Examples/data/photos/" + name, mediaType: "image/png", bytes: 0)
+}
+
+extension PipelineOutput {
+    func data() throws -> Data {
+        switch content {
+        case .bytes(let bytes): Data(bytes)
+        case .file(let path): try Data(contentsOf: URL(filePath: path))
+        }
+    }
+
+    func json() throws -> JSONValue {
+        #expect(mediaType == "application/json")
+        return try MillraceJSON.decode(from: data())
+    }
+}
+
+/// The code of the `JobFailure` or `MillraceError` that is thrown.
+func code(_ body: () async throws -> some Any) async -> String? {
+    do {
+        _ = try await body()
+        return nil
+    } catch let failure as JobFailure {
+        return failure.code
+    } catch let error as MillraceError {
+        return error.code.rawValue
+    } catch {
+        return "\(error)"
+    }
+}

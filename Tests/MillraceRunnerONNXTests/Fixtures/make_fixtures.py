@@ -1,0 +1,29 @@
+#!/usr/bin/env python3
+"""Tiny models with odd ports. usage: make_fixtures.py OUT_DIR (needs the package onnx)"""
+import sys
+from onnx import TensorProto as T, checker, helper as h, numpy_helper, save
+import numpy as np
+
+def model(name, nodes, inputs, outputs, constants=()):
+    io = lambda ports: [h.make_tensor_value_info(n, t, s) for n, t, s in ports]
+    consts = [numpy_helper.from_array(np.asarray(v), n) for n, v in constants]
+    m = h.make_model(h.make_graph(nodes, name, io(inputs), io(outputs), consts), opset_imports=[h.make_opsetid("", 13)], ir_version=8)
+    checker.check_model(m); save(m, f"{sys.argv[1]}/{name}.onnx")
+
+n = h.make_node
+axis1 = ("axis1", np.array([1], np.int64))
+model("double", [n("Add", ["x", "x"], ["y"])], [("x", T.FLOAT, ["b", 3])], [("y", T.FLOAT, ["b", 3])])
+model("single", [n("Add", ["x", "x"], ["y"])], [("x", T.FLOAT, [1, 3])], [("y", T.FLOAT, [1, 3])])
+model("pair", [n("Add", ["x", "x"], ["y"])], [("x", T.FLOAT, [2, 3])], [("y", T.FLOAT, [2, 3])])
+model("any-size", [n("Add", ["x", "x"], ["y"])], [("x", T.FLOAT, ["b", "n"])], [("y", T.FLOAT, ["b", "n"])])
+model("total", [n("ReduceSum", ["x"], ["y"], keepdims=0)], [("x", T.FLOAT, ["b", 3])], [("y", T.FLOAT, [])])
+model("total-single", [n("ReduceSum", ["x"], ["y"], keepdims=0)], [("x", T.FLOAT, [1, 3])], [("y", T.FLOAT, [])])
+model("masked", [n("Mul", ["input_ids", "attention_mask"], ["m"]), n("ReduceSum", ["m", "axis1"], ["sum"])],
+      [("input_ids", T.INT64, ["b", "s"]), ("attention_mask", T.INT64, ["b", "s"])], [("sum", T.INT64, ["b", 1])], [axis1])
+model("unmasked", [n("Shape", ["input_ids"], ["s"]), n("Gather", ["s", "one"], ["length"]), n("ReduceSum", ["input_ids", "axis1"], ["sum"]), n("Mul", ["sum", "length"], ["y"])],
+      [("input_ids", T.INT64, ["b", "s"])], [("y", T.INT64, ["b", 1])], [axis1, ("one", np.array([1], np.int64))])
+model("picky", [n("Gather", ["table", "x"], ["y"])], [("x", T.INT64, ["b", 1])], [("y", T.FLOAT, ["b", 1])], [("table", np.array([1, 2, 3], np.float32))])
+model("greedy", [n("ConstantOfShape", ["x"], ["y"])], [("x", T.INT64, ["b"])], [("y", T.FLOAT, ["i", "j", "k"])])
+model("kinds", [n("Identity", ["a"], ["c"]), n("Identity", ["b"], ["d"]), n("Cast", ["a"], ["e"], to=T.DOUBLE)],
+      [("a", T.INT32, ["n", 2]), ("b", T.UINT8, ["n", 2])], [("c", T.INT32, ["n", 2]), ("d", T.UINT8, ["n", 2]), ("e", T.DOUBLE, ["n", 2])])
+model("scalar-input", [n("Mul", ["x", "k"], ["y"])], [("x", T.FLOAT, ["b", 1]), ("k", T.FLOAT, [])], [("y", T.FLOAT, ["b", 1])])

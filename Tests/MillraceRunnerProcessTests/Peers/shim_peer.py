@@ -1,0 +1,45 @@
+"""A handler on the shipped package that does what its input says."""
+
+import os
+import time
+
+from millrace import Failure, Output, handler
+
+
+def load():
+    if os.environ.get("TEST_FATAL"):
+        raise RuntimeError("no such weights")
+
+
+def act(item):
+    order = item.input
+    if order == "upper":
+        path = item.workdir / "upper.txt"
+        path.write_text(item.files[0].path.read_text().upper())
+        return Output(path)
+    if order == "refuse":
+        return Failure("bad_input", "that is bad", hint="send better", retry_after=3)
+    if order == "talk":
+        item.progress(2, 2, unit="steps", loss=0.5)
+        item.log("careful", level="warning")
+        return "talked"
+    if order == "checkpoint":
+        return item.save_checkpoint(b"state", {"epoch": 3})
+    if order == "wait":
+        item.progress(0, 2, unit="steps")
+        while True:
+            item.check()
+            time.sleep(0.002)
+    if order == "explode":
+        raise ValueError("boom")
+    if order == "pid":
+        return os.getpid()
+    return {"job": item.job, "attempt": item.attempt}
+
+
+@handler(batch_max=8, setup=load)
+def run(batch):
+    return [act(item) for item in batch]
+
+
+run.serve()
