@@ -12,9 +12,11 @@ func room(_ name: String, uses: [Target.Dependency] = [], _ external: [Target.De
     .target(name: name, dependencies: uses + external, swiftSettings: settings)
 }
 
-func suite(_ name: String, uses: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+func suite(
+    _ name: String, uses: [Target.Dependency], _ external: [Target.Dependency] = [], resources: [Resource]? = nil
+) -> Target {
     .testTarget(
-        name: name, dependencies: uses + ["MillraceTestSupport"], resources: resources, swiftSettings: settings)
+        name: name, dependencies: uses + ["MillraceTestSupport"] + external, resources: resources, swiftSettings: settings)
 }
 
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -111,6 +113,15 @@ let package = Package(
         suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
         suite(
             "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, httpClient, httpTypes, nio, nioPosix, nioHTTP, crypto, log, metrics, lifecycle]),
-        suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceCore"]),
+        suite("MillraceTextTests", uses: ["MillraceText", "MillraceCore"], resources: [.copy("Fixtures")]),
+        suite("MillraceVisionTests", uses: ["MillraceVision", "MillraceCore"], resources: [.copy("Fixtures")]),
+        suite("MillraceRunnerONNXTests", uses: ["MillraceRunnerONNX", "MillraceInference", "MillraceCore"], resources: [.copy("Fixtures")]),
+        suite(
+            "MillracePipelinesTests",
+            uses: ["MillracePipelines", "MillraceRunnerONNX", "MillraceInference", "MillraceText", "MillraceVision", "MillraceCore"],
+            resources: [.copy("Fixtures")]),
+        suite("MillraceLocalTests", uses: ["MillraceLocal", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
+        suite("MillraceAppTests", uses: ["MillraceApp", "MillraceCore"]),
+        suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
     ]
 )

@@ -80,7 +80,7 @@ public final class LocalFleet: Fleet, Service {
 
     public func run() async throws {
         try await withThrowingDiscardingTaskGroup { group in
-            group.addTask { try await self.watchAdopted() }
+            group.addTask { await self.watchAdopted() }
             // A stop must not cut the workers off: the stream of starts ends, and the group waits for the processes.
             await withGracefulShutdownHandler {
                 for await info in starts.stream {
@@ -151,9 +151,8 @@ extension LocalFleet {
     }
 
     /// An adopted process is not our child: all that can be seen is that it is there.
-    private func watchAdopted() async throws {
-        while !Task.isCancelled {
-            try await surroundings.sleep(.seconds(1))
+    private func watchAdopted() async {
+        while (try? await surroundings.sleep(.seconds(1))) != nil {
             let gone = state.withLock { instances in
                 instances.values.filter { $0.adopted && $0.process.map { !Self.isRunning($0, as: nil) } ?? false }
             }

@@ -34,7 +34,9 @@ public final class ProcessModelRunner: ModelRunner {
     private let surroundings: Surroundings
     private let state: Mutex<State>
 
-    public init(_ configuration: ProcessRunnerConfiguration, logger: Logger, surroundings: Surroundings = .system) {
+    public init(_ configuration: ProcessRunnerConfiguration, logger: Logger = Logger(label: "millrace.handler"),
+        surroundings: Surroundings = .system
+    ) {
         self.configuration = configuration
         self.logger = logger
         self.surroundings = surroundings

@@ -37,6 +37,7 @@ struct EngineFactory: Sendable {
         var handlerEnvironment = ProcessRunnerConfiguration.cleanEnvironment(from: environment)
         handlerEnvironment["MILLRACE_PAGES_MAX"] = String(endpoint.limits.pagesMax)
         handlerEnvironment["MILLRACE_PIXELS_MAX"] = String(endpoint.limits.pixelsMax)
+        handlerEnvironment["MILLRACE_FASHION_MNIST"] = environment["MILLRACE_FASHION_MNIST"]
         if threads > 0 { handlerEnvironment["MILLRACE_THREADS"] = String(threads) }
         // Byte code beside the script would change the model's folder.
         handlerEnvironment["PYTHONDONTWRITEBYTECODE"] = "1"

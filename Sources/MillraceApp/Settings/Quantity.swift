@@ -13,7 +13,8 @@ enum Quantity {
     static func duration(_ text: String) -> Duration? {
         for (unit, length) in durationUnits where text.hasSuffix(unit) {
             guard let number = number(text.dropLast(unit.count)) else { continue }
-            return length * number
+            // By way of whole milliseconds: `Duration * Double` is off by some attoseconds.
+            return .milliseconds(Int64((Double(length.milliseconds) * number).rounded()))
         }
         return nil
     }

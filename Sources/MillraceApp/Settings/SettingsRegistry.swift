@@ -25,6 +25,7 @@ public enum SettingsRegistry {
         .init(key: nil, variable: "MILLRACE_CONFIG", shape: "path", fallback: "millrace.yaml, if it is there", meaning: "the settings file"),
         .init(key: nil, variable: "MILLRACE_SERVER", shape: "URL", fallback: "http://127.0.0.1:8080", meaning: "the server that the command line talks to"),
         .init(key: nil, variable: "MILLRACE_API_KEY", shape: "key", fallback: "the data directory's api-key", meaning: "the key that the command line uses"),
+        .init(key: nil, variable: "MILLRACE_FASHION_MNIST", shape: "folder", fallback: "where Debian's package puts it", meaning: "the data set of the training demo; passed on to handlers"),
         .init(key: nil, variable: "MILLRACE_BIN", shape: "path", fallback: ".build/release/millrace", meaning: "the binary that `make demo` and the black-box tests run"),
     ]
 
