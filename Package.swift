@@ -84,7 +84,7 @@ let package = Package(
         room("MillraceInference", uses: ["MillraceCore"], [collections]),
         .target(name: "COnnxRuntime"),
         room("MillraceRunnerONNX", uses: ["MillraceInference", "MillraceCore", "COnnxRuntime"]),
-        room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceWire", "MillraceCore"], [subprocess, nio, nioPosix, nioFoundation, log]),
+        room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceWire", "MillraceCore"], [subprocess, systemPackage, nio, nioPosix, nioFoundation, log]),
         .systemLibrary(name: "CLibVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"])]),
         .target(name: "CVips", dependencies: ["CLibVips"]),
         room("MillraceVision", uses: ["MillraceCore", "CVips"]),
@@ -94,7 +94,7 @@ let package = Package(
         // The processes.
         room("MillraceWorker", uses: ["MillraceInference", "MillracePipelines", "MillraceWire", "MillraceCloud", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP, log, lifecycle, crypto]),
         room("MillraceGateway", uses: ["MillraceQueue", "MillraceWire", "MillraceCloud", "MillraceCore"], [hummingbird, httpClient, httpTypes, nio, nioPosix, nioFoundation, nioHTTP, nioHTTPTypes, crypto, log, metrics, lifecycle]),
-        room("MillraceClient", uses: ["MillraceWire", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP]),
+        room("MillraceClient", uses: ["MillraceWire", "MillraceCore"], [httpClient, nio, nioPosix, nioFoundation, nioHTTP]),
         room(
             "MillraceApp",
             uses: [

@@ -13,9 +13,11 @@ public struct DirectoryBlobStore: BlobStore {
 
     private let root: URL
     private let signer: Signer?
+    private let surroundings: Surroundings
 
     /// - Parameter signer: when given, access is granted as its URLs in place of paths.
-    public init(root: String, signer: Signer? = nil) throws {
+    public init(root: String, signer: Signer? = nil, surroundings: Surroundings = .system) throws {
+        self.surroundings = surroundings
         self.root = URL(fileURLWithPath: root, isDirectory: true).standardizedFileURL
         self.signer = signer
         try FileManager.default.createDirectory(
@@ -23,7 +25,7 @@ public struct DirectoryBlobStore: BlobStore {
     }
 
     public func write(_ blob: BlobID) async throws -> any BlobWriter {
-        try await Blocking.run { try FileBlobWriter(destination: try preparedURL(of: blob)) }
+        try await Blocking.run { try FileBlobWriter(destination: try preparedURL(of: blob), mark: surroundings.random()) }
     }
 
     public func read(_ blob: BlobID, range: Range<Int64>?) async throws -> BlobContent {
@@ -77,9 +79,10 @@ final class FileBlobWriter: BlobWriter {
     private let temporary: String
     private let state: Mutex<State>
 
-    init(destination: URL) throws {
+    /// - Parameter mark: tells this writer's file from that of another writer of the same blob.
+    init(destination: URL, mark: UInt64) throws {
         self.destination = destination
-        temporary = destination.path + ".\(UInt32.random(in: 0...UInt32.max)).part"
+        temporary = destination.path + ".\(mark).part"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw FileError.last("create", temporary) }
         state = Mutex(State(descriptor: descriptor))

@@ -17,12 +17,14 @@ final class GroupCommitWriter: Sendable {
     private let state = Mutex(State())
     private let pool: DatabasePool
     private let changes: StoreChanges
+    private let surroundings: Surroundings
     private let options: SQLiteOptions
     private let logger: Logger
 
-    init(pool: DatabasePool, changes: StoreChanges, options: SQLiteOptions, logger: Logger) {
+    init(pool: DatabasePool, changes: StoreChanges, surroundings: Surroundings, options: SQLiteOptions, logger: Logger) {
         self.pool = pool
         self.changes = changes
+        self.surroundings = surroundings
         self.options = options
         self.logger = logger
     }
@@ -99,11 +101,12 @@ final class GroupCommitWriter: Sendable {
 
     /// Runs a write in a savepoint. Throws only when the whole transaction must end.
     private func run(_ write: any PendingWrite, _ topics: ChangedTopics, _ db: Database, alone: Bool) throws {
-        guard !alone else { return try write.run(db, topics) }
+        let step = WriteStep(db: db, surroundings: surroundings, topics: topics)
+        guard !alone else { return try write.run(step) }
         let before = topics.all
         try db.cachedStatement(sql: "SAVEPOINT step").execute()
         do {
-            try write.run(db, topics)
+            try write.run(step)
         } catch {
             guard db.isInsideTransaction else { throw error }
             try db.cachedStatement(sql: "ROLLBACK TO step").execute()
@@ -118,7 +121,7 @@ final class GroupCommitWriter: Sendable {
     }
 }
 
-typealias WriteBody<Value> = @Sendable (Database, ChangedTopics) throws -> Value
+typealias WriteBody<Value> = @Sendable (WriteStep) throws -> Value
 
 /// Topics changed by the transaction under way. Lives on the writer's queue only.
 final class ChangedTopics {
@@ -127,7 +130,7 @@ final class ChangedTopics {
 
 private protocol PendingWrite: Sendable {
     /// Carries out the write and keeps its value until the commit.
-    func run(_ db: Database, _ topics: ChangedTopics) throws
+    func run(_ step: WriteStep) throws
     /// Says that this write failed alone.
     func fail(_ error: any Error)
     /// Resumes the caller, exactly once: after the commit, or with the error that ended the transaction.
@@ -144,8 +147,8 @@ private final class Write<Value: Sendable>: PendingWrite {
         self.continuation = continuation
     }
 
-    func run(_ db: Database, _ topics: ChangedTopics) throws {
-        let value = try body(db, topics)
+    func run(_ step: WriteStep) throws {
+        let value = try body(step)
         outcome.withLock { $0 = .success(value) }
     }
 

@@ -40,7 +40,8 @@ public final class SQLiteStore: Sendable {
         } catch {
             throw StoreError.mapped(error, path: path)
         }
-        writer = GroupCommitWriter(pool: pool, changes: changes, options: options, logger: logger)
+        writer = GroupCommitWriter(
+            pool: pool, changes: changes, surroundings: surroundings, options: options, logger: logger)
     }
 
     /// Waits for reads and writes under way and closes the file. Later calls throw `unavailable`.
@@ -49,10 +50,8 @@ public final class SQLiteStore: Sendable {
     }
 
     /// Runs one atomic step on the writer; when this returns, it is on the disk.
-    func write<Value: Sendable>(_ body: @escaping @Sendable (borrowing WriteStep) throws -> Value) async throws -> Value {
-        try await writer.write { [surroundings] db, topics in
-            try body(WriteStep(db: db, surroundings: surroundings, topics: topics))
-        }
+    func write<Value: Sendable>(_ body: @escaping @Sendable (WriteStep) throws -> Value) async throws -> Value {
+        try await writer.write(body)
     }
 
     func read<Value: Sendable>(_ body: @Sendable (Database) throws -> Value) async throws -> Value {
@@ -65,7 +64,7 @@ public final class SQLiteStore: Sendable {
 }
 
 /// One atomic step on the writer's connection.
-struct WriteStep: ~Copyable {
+struct WriteStep {
     let db: Database
     let surroundings: Surroundings
     /// Collects what the step changes; published after the commit.

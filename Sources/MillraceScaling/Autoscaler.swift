@@ -44,15 +44,16 @@ public struct Autoscaler: Service {
     }
 
     public func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            try await withThrowingDiscardingTaskGroup { group in
+        // Stopping is not failing: both loops end quietly when they are cancelled.
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
                 group.addTask { await watchInterruptions() }
-                group.addTask { try await scale() }
+                group.addTask { await scale() }
             }
         }
     }
 
-    private func scale() async throws {
+    private func scale() async {
         var memory = RegistrationMemory()
         while !Task.isCancelled {
             let hints = source.hints()
@@ -64,7 +65,7 @@ public struct Autoscaler: Service {
             } catch {
                 logger.warning("scaling step failed; the next one follows", metadata: ["error": "\(error)"])
             }
-            try await wait(for: hints, until: next)
+            await wait(for: hints, until: next)
         }
     }
 
@@ -125,7 +126,7 @@ public struct Autoscaler: Service {
         }
     }
 
-    private func wait(for hints: AsyncStream<Void>, until: Timestamp) async throws {
+    private func wait(for hints: AsyncStream<Void>, until: Timestamp) async {
         let limit = max(until.since(surroundings.now()), .milliseconds(10))
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -136,7 +137,6 @@ public struct Autoscaler: Service {
             await group.next()
             group.cancelAll()
         }
-        try Task.checkCancellation()
     }
 }
 

@@ -215,7 +215,7 @@ def demo_jobs(server, callback=None):
         "classify": server.submit_files("classify", (photos * 64)[:64], fields)["id"],
         "sentiment": server.submit_files("sentiment", [("many.csv", header + b"\n" + rows * 4)], fields)["id"],
         "train": server.submit_json(
-            "train", {"parameters": {"epochs": 6, "trainSamples": 30000}, **({"callback": callback} if callback else {})})["id"],
+            "train", {"input": {}, "parameters": {"epochs": 6, "trainSamples": 30000}, **({"callback": callback} if callback else {})})["id"],
     }
 
 

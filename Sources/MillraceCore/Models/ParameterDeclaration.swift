@@ -28,22 +28,24 @@ public struct ParameterDeclaration: Sendable, Codable, Equatable {
     /// A form field arrives as a string; where another type is declared it is read as that type.
     func checked(_ value: JSONValue, named name: String) throws -> JSONValue {
         guard let typed = converted(value) else {
-            throw MillraceError(.invalidParameter, "parameter \"\(name)\" must be \(article) \(type.rawValue), not \(value.typeName)")
+            throw invalid(name, "\(article) \(type.rawValue), not \(value.shown)")
         }
         if let number = typed.doubleValue {
-            if let min, number < min { throw outOfBounds(name, "at least \(Self.text(min))") }
-            if let max, number > max { throw outOfBounds(name, "at most \(Self.text(max))") }
+            if let min, number < min { throw invalid(name, "at least \(Self.text(min))") }
+            if let max, number > max { throw invalid(name, "at most \(Self.text(max))") }
         }
         if let allowed = `enum`, !allowed.contains(typed) {
-            throw outOfBounds(name, "one of " + allowed.map { $0.stringValue ?? (try? MillraceJSON.string($0)) ?? "" }.joined(separator: ", "))
+            throw invalid(name, "one of " + allowed.map { $0.stringValue ?? (try? MillraceJSON.string($0)) ?? "" }.joined(separator: ", "))
         }
         return typed
     }
 
     private var article: String { type == .integer ? "an" : "a" }
 
-    private func outOfBounds(_ name: String, _ bound: String) -> MillraceError {
-        MillraceError(.invalidParameter, "parameter \"\(name)\" must be \(bound)")
+    private func invalid(_ name: String, _ demand: String) -> MillraceError {
+        let example = `default`.map { "; the default is \($0.shown)" } ?? ""
+        return MillraceError(
+            .invalidParameter, "parameter \"\(name)\" must be \(demand)", hint: (description ?? "correct \"\(name)\"") + example)
     }
 
     private static func text(_ number: Double) -> String {
@@ -61,6 +63,14 @@ public struct ParameterDeclaration: Sendable, Codable, Equatable {
         case (.string, .string): value
         default: nil
         }
+    }
+}
+
+extension JSONValue {
+    /// The value in an error message: as JSON, cut when it is long.
+    fileprivate var shown: String {
+        let text = (try? MillraceJSON.string(self)) ?? typeName
+        return text.count > 60 ? text.prefix(57) + "..." : text
     }
 }
 

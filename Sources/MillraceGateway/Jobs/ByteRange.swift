@@ -11,7 +11,7 @@ enum ByteRange: Equatable {
         self = .whole
         guard let header, header.lowercased().hasPrefix("bytes=") else { return }
         let bounds = header.dropFirst(6).split(separator: "-", omittingEmptySubsequences: false).map { $0.trimmingPrefix(" ") }
-        guard bounds.count == 2, bounds.allSatisfy({ $0.allSatisfy(\.isASCII) }) else { return }
+        guard bounds.count == 2, bounds.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }) else { return }
         switch (Int64(bounds[0]), Int64(bounds[1])) {
         case (let first?, _) where first >= 0 && (bounds[1].isEmpty || Int64(bounds[1]) != nil):
             let last = min(Int64(bounds[1]) ?? .max, total - 1)

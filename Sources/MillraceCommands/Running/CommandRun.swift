@@ -1,0 +1,41 @@
+import ArgumentParser
+
+/// Runs a command line: parses, runs, and turns whatever goes wrong into words on standard error and an exit code.
+public enum CommandRun {
+    /// - Returns: the exit code.
+    public static func run(
+        _ root: any AsyncParsableCommand.Type, _ arguments: [String]? = nil, in surroundings: CommandSurroundings = .current
+    ) async -> Int32 {
+        await CommandSurroundings.$current.withValue(surroundings) {
+            do {
+                var command = try root.parseAsRoot(arguments)
+                if var command = command as? any AsyncParsableCommand {
+                    try await command.run()
+                } else {
+                    try command.run()
+                }
+                return ExitStatus.success.rawValue
+            } catch {
+                return report(error, root, surroundings.console)
+            }
+        }
+    }
+
+    private static func report(_ error: any Error, _ root: any AsyncParsableCommand.Type, _ console: Console) -> Int32 {
+        console.draw("")
+        if let exit = error as? ExitCode { return exit.rawValue }
+        let parsed = root.exitCode(for: error)
+        let text = root.fullMessage(for: error)
+        // Help and version were asked for: they are the data of this command.
+        if parsed == .success {
+            try? console.print(text)
+            return ExitStatus.success.rawValue
+        }
+        if parsed == .validationFailure {
+            console.note(text)
+            return ExitStatus.usage.rawValue
+        }
+        for line in ErrorText.lines(error) { console.note(line) }
+        return ExitStatus(error).rawValue
+    }
+}

@@ -1,0 +1,47 @@
+import Foundation
+import MillraceClient
+import MillraceCore
+import Synchronization
+
+/// What a command takes from outside, so that a test can give something else.
+public struct CommandSurroundings: Sendable {
+    public var variables: [String: String]
+    public var console: Console
+    public var surroundings: Surroundings
+    /// Ends when somebody presses Ctrl-C.
+    public var interruption: @Sendable () async -> Void
+
+    public init(
+        variables: [String: String], console: Console, surroundings: Surroundings, interruption: @escaping @Sendable () async -> Void
+    ) {
+        self.variables = variables
+        self.console = console
+        self.surroundings = surroundings
+        self.interruption = interruption
+    }
+
+    /// Set once per run of a command; commands are values that the argument parser makes, so nothing can be handed to them.
+    @TaskLocal public static var current = CommandSurroundings.process(ProcessInfo.processInfo.environment)
+
+    public static func process(_ variables: [String: String]) -> CommandSurroundings {
+        CommandSurroundings(
+            variables: variables, console: .standard(environment: variables), surroundings: .system,
+            interruption: { await Interrupt.wait() })
+    }
+}
+
+enum Interrupt {
+    /// Waits for SIGINT, which no longer ends the process while somebody waits; returns too when the task is cancelled.
+    static func wait() async {
+        let (interrupts, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        signal(SIGINT, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+        source.setEventHandler { continuation.yield() }
+        source.resume()
+        defer {
+            source.cancel()
+            signal(SIGINT, SIG_DFL)
+        }
+        for await _ in interrupts { return }
+    }
+}
