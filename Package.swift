@@ -26,6 +26,8 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let lifecycleTestKit: Target.Dependency = .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle")
+let metricsTestKit: Target.Dependency = .product(name: "MetricsTestKit", package: "swift-metrics")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
@@ -72,7 +74,7 @@ let package = Package(
         room("MillraceWire", uses: ["MillraceCore"]),
 
         // The queue and what is behind it.
-        room("MillraceQueue", uses: ["MillraceCore"], [log, metrics, tracing, collections, lifecycle, crypto]),
+        room("MillraceQueue", uses: ["MillraceCore"], [log, metrics, tracing, lifecycle]),
         room("MillraceQueueSQLite", uses: ["MillraceQueue", "MillraceCore"], [grdb, log]),
 
         // Where bytes and workers live.
@@ -110,6 +112,16 @@ let package = Package(
         room("MillraceTestSupport", uses: ["MillraceCore", "MillraceQueue", "MillraceCloud"]),
         room("MillraceConformance", uses: ["MillraceQueue", "MillraceCloud", "MillraceCore", "MillraceTestSupport"]),
 
+        // Counts the syncs of the disk that a test's process makes.
+        .target(name: "CSyncCounter", path: "Tests/Support/CSyncCounter"),
+
+        suite("MillraceCoreTests", uses: ["MillraceCore"]),
+        suite(
+            "MillraceQueueTests", uses: ["MillraceQueue", "MillraceConformance", "MillraceCore"],
+            [lifecycle, lifecycleTestKit, metrics, metricsTestKit, log]),
+        suite(
+            "MillraceQueueSQLiteTests",
+            uses: ["MillraceQueueSQLite", "MillraceQueue", "MillraceConformance", "MillraceCore", "CSyncCounter"], [grdb]),
         suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
         suite(
             "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, httpClient, httpTypes, nio, nioPosix, nioHTTP, crypto, log, metrics, lifecycle]),
@@ -120,7 +132,7 @@ let package = Package(
             "MillracePipelinesTests",
             uses: ["MillracePipelines", "MillraceRunnerONNX", "MillraceInference", "MillraceText", "MillraceVision", "MillraceCore"],
             resources: [.copy("Fixtures")]),
-        suite("MillraceLocalTests", uses: ["MillraceLocal", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
+        suite("MillraceLocalTests", uses: ["MillraceLocal", "MillraceConformance", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
         suite("MillraceAppTests", uses: ["MillraceApp", "MillraceCore"]),
         suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
     ]

@@ -37,3 +37,8 @@ func require<Value>(_ value: Value?, _ what: @autoclosure () -> String, file: St
     guard let value else { throw ConformanceFailure(description: "\(file):\(line): there is no \(what())") }
     return value
 }
+
+/// The first of what a store answered: a store under test may answer anything, so nothing is indexed unasked.
+func head<Element>(of elements: [Element], file: String = #fileID, line: Int = #line) throws -> Element {
+    try require(elements.first, "first of the \(Element.self)s", file: file, line: line)
+}

@@ -44,7 +44,8 @@ public struct Gateway: Sendable {
         workerServer = server(.unix(path: configuration.workerSocketPath), rooms.workerDoors, asksForKeys: false)
         deliveries = DeliveryService(
             queue: queue,
-            sender: WebhookSender(callbacks: rooms.callbacks, clients: PinnedClients(), timeout: configuration.webhooks.timeout),
+            sender: WebhookSender(
+                callbacks: rooms.callbacks, clients: PinnedClients(), timeout: configuration.webhooks.timeout, surroundings: surroundings),
             settings: configuration.webhooks, version: configuration.version, surroundings: surroundings, logger: logger)
     }
 

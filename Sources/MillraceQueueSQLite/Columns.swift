@@ -6,11 +6,17 @@ import MillraceQueue
 // How values of the vocabulary look in columns.
 
 extension Identifier {
-    var data: Data { Data(bytes) }
+    var data: Data {
+        withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { Data($0) }
+    }
 
     init(column data: Data) {
-        guard let id = Self(bytes: data) else { preconditionFailure("an id column holds \(data.count) bytes, not 16") }
-        self = id
+        precondition(data.count == 16, "an id column holds \(data.count) bytes, not 16")
+        self = data.withUnsafeBytes { bytes in
+            Self(
+                high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+                low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+        }
     }
 }
 

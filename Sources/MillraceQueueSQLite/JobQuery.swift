@@ -25,4 +25,15 @@ enum JobQuery: String, CaseIterable {
         INDEXED BY job_finished WHERE state > 1 AND endpoint = ? AND finishedAt < ? AND NOT EXISTS \
         (SELECT 1 FROM delivery WHERE delivery.job = job.key AND delivery.state = 0) ORDER BY finishedAt, id LIMIT ?
         """
+
+    /// `scheduled, oldestReadyAt, nextRunAt` of a variant's queued jobs: a few seeks for each priority, and a scan of
+    /// what is scheduled for later. Arguments: endpoint, variant, now.
+    static let schedule = """
+        WITH priority (number) AS (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) SELECT \
+        sum((SELECT count(*) \(jobs) AND runAt > ?3)), \
+        min((SELECT min(runAt) \(jobs) AND runAt <= ?3)), \
+        min((SELECT min(runAt) \(jobs) AND runAt > ?3)) FROM priority
+        """
+    private static let jobs =
+        "FROM job INDEXED BY job_ready WHERE state = 0 AND endpoint = ?1 AND variant = ?2 AND priority = priority.number"
 }

@@ -4,9 +4,15 @@ import MillraceCore
 import MillraceQueue
 
 /// A job as it lies in the table, with the key its events and deliveries refer to.
-struct JobRow {
+///
+/// What no rule looks at, parameters and inline input, stays text until somebody wants it: it may be long, and the one
+/// writer has no time for it.
+struct JobRow: Sendable {
     var key: Int64
+    /// The job without its parameters and inline input.
     var job: Job
+    var parameters: String?
+    var input: String?
     /// Log lines written so far.
     var logs: Int
 
@@ -20,10 +26,11 @@ struct JobRow {
 
     init(_ row: Row) throws {
         key = row[0]
+        parameters = row[27]
+        input = row[28]
         logs = row[34]
         var job = Job(
             id: JobID(column: row[1]), tenant: row[2], endpoint: row[3], variant: row[4], priority: row[6],
-            parameters: try JSONColumn.value(row[27]) ?? [:], input: try JSONColumn.value(row[28]),
             files: try JSONColumn.value(row[29]) ?? [], callback: row[25],
             retry: RetryPolicy(
                 attemptsMax: row[20], crashesMax: row[21], backoffBase: .milliseconds(row[22] as Int64),
@@ -48,6 +55,16 @@ struct JobRow {
         job.failure = try JSONColumn.value(row[33])
         self.job = job
     }
+
+    /// A job of this row, as the table or a transition has it, with all its parts.
+    func complete(_ job: Job) throws -> Job {
+        var job = job
+        job.parameters = try JSONColumn.value(parameters) ?? [:]
+        job.input = try JSONColumn.value(input)
+        return job
+    }
+
+    func completeJob() throws -> Job { try complete(job) }
 
     static func find(_ id: JobID, in db: Database) throws -> JobRow? {
         let statement = try db.cachedStatement(sql: "SELECT \(columns) FROM job WHERE id = ?")

@@ -44,10 +44,10 @@ extension SQLiteStore: JobStore {
     }
 
     public func lease(_ demand: LeaseDemand) async throws -> [Job] {
-        try await write { step in
+        let taken: [JobRow] = try await write { step in
             guard let worker = try step.worker(demand.worker) else { throw MillraceError.workerMissing(demand.worker) }
             guard !worker.draining, demand.jobsMax > 0, try step.hasQueued(demand) else { return [] }
-            var taken: [Job] = []
+            var taken: [JobRow] = []
             // One seek for each priority: a scan over all of them would wade through what is scheduled for later.
             for priority in (0...9).reversed() where taken.count < demand.jobsMax {
                 taken += try step.lease(demand, priority: priority, limit: demand.jobsMax - taken.count)
@@ -57,6 +57,7 @@ extension SQLiteStore: JobStore {
             }
             return taken
         }
+        return try taken.map { try $0.completeJob() }
     }
 
     public func rescue(limit: Int) async throws -> [Job] {
@@ -67,8 +68,7 @@ extension SQLiteStore: JobStore {
             rows += try JobRow.all(.expired, [now, max(limit - rows.count, 0)], in: step.db)
             return try rows.compactMap { row in
                 guard let transition = JobTransition.expire(row.job, in: step.surroundings) else { return nil }
-                try step.apply(transition, to: row)
-                return transition.job
+                return try step.apply(transition, to: row).completeJob()
             }
         }
     }
@@ -78,8 +78,7 @@ extension SQLiteStore: JobStore {
             let held = try JobRow.all(.heldBy, [worker.data], in: step.db).sorted { $0.leaseOrder < $1.leaseOrder }
             return try held.map { row in
                 let transition = JobTransition.crash(row.job, reason: reason, stderrTail: stderrTail, in: step.surroundings)
-                try step.apply(transition, to: row)
-                return transition.job
+                return try step.apply(transition, to: row).completeJob()
             }
         }
     }
@@ -87,9 +86,8 @@ extension SQLiteStore: JobStore {
     public func cancel(_ id: JobID) async throws -> Job? {
         try await write { step in
             guard let row = try JobRow.find(id, in: step.db) else { return nil }
-            guard let transition = JobTransition.cancel(row.job, in: step.surroundings) else { return row.job }
-            try step.apply(transition, to: row)
-            return transition.job
+            guard let transition = JobTransition.cancel(row.job, in: step.surroundings) else { return try row.completeJob() }
+            return try step.apply(transition, to: row).completeJob()
         }
     }
 
@@ -97,8 +95,7 @@ extension SQLiteStore: JobStore {
         try await write { step in
             guard let row = try JobRow.find(id, in: step.db) else { return nil }
             let transition = try JobTransition.retry(row.job, in: step.surroundings)
-            try step.apply(transition, to: row)
-            return transition.job
+            return try step.apply(transition, to: row).completeJob()
         }
     }
 
@@ -123,7 +120,7 @@ extension WriteStep {
         let statement = try db.cachedStatement(
             sql: "SELECT \(JobRow.columns), fingerprint FROM job WHERE tenant = ? AND idempotencyKey = ?")
         guard let row = try Row.fetchOne(statement, arguments: [new.job.tenant, given.key]) else { return nil }
-        let job = try JobRow(row).job
+        let job = try JobRow(row).completeJob()
         return row["fingerprint"] == given.fingerprint ? .existing(job) : .conflict(job.id)
     }
 
@@ -133,13 +130,12 @@ extension WriteStep {
         return try Bool.fetchOne(statement, arguments: [demand.endpoint, demand.variant]) == true
     }
 
-    fileprivate func lease(_ demand: LeaseDemand, priority: Int, limit: Int) throws -> [Job] {
+    fileprivate func lease(_ demand: LeaseDemand, priority: Int, limit: Int) throws -> [JobRow] {
         let now = now.milliseconds
         let rows = try JobRow.all(.ready, [demand.endpoint, demand.variant, priority, now, now, limit], in: db)
         return try rows.compactMap { row in
             guard let transition = JobTransition.lease(row.job, by: demand, in: surroundings) else { return nil }
-            try apply(transition, to: row)
-            return transition.job
+            return try apply(transition, to: row)
         }
     }
 

@@ -4,7 +4,7 @@ import MillraceQueue
 
 extension SQLiteStore {
     public func job(_ id: JobID) async throws -> Job? {
-        try await read { try JobRow.find(id, in: $0)?.job }
+        try await read { try JobRow.find(id, in: $0)?.completeJob() }
     }
 
     public func jobs(matching filter: JobFilter, after cursor: JobID?, limit: Int) async throws -> [Job] {
@@ -34,20 +34,15 @@ extension SQLiteStore {
     }
 
     public func backlog() async throws -> [VariantBacklog] {
-        let now = surroundings.now().milliseconds
+        let now = surroundings.now()
         return try await read { db in
-            var found: [[String]: VariantBacklog] = [:]
-            for row in try db.queuedCounts(now) {
-                found[[row[0], row[1]]] = VariantBacklog(
-                    endpoint: row[0], variant: row[1], ready: row[2], scheduled: row[3],
-                    oldestReadyAt: Timestamp(column: row[4]), nextRunAt: Timestamp(column: row[5]))
+            let statement = try db.cachedStatement(
+                sql: "SELECT endpoint, name, queued, running FROM variant WHERE queued > 0 OR running > 0 ORDER BY endpoint, name")
+            return try Row.fetchAll(statement).map { row in
+                var backlog = VariantBacklog(endpoint: row[0], variant: row[1], running: row[3])
+                try db.countQueued(row[2], in: &backlog, at: now)
+                return backlog
             }
-            let running = try db.cachedStatement(
-                sql: "SELECT endpoint, variant, count(*) FROM job \(JobQuery.running.rawValue) GROUP BY endpoint, variant")
-            for row in try Row.fetchAll(running) {
-                found[[row[0], row[1]], default: VariantBacklog(endpoint: row[0], variant: row[1])].running = row[2]
-            }
-            return found.values.sorted { ($0.endpoint, $0.variant) < ($1.endpoint, $1.variant) }
         }
     }
 }
@@ -66,16 +61,18 @@ extension Database {
         require("endpoint = ?", filter.endpoint)
         require("id < ?", cursor?.data)
         let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
-        return try JobRow.all("\(condition) ORDER BY id DESC LIMIT ?", arguments + [limit], in: self).map(\.job)
+        return try JobRow.all("\(condition) ORDER BY id DESC LIMIT ?", arguments + [limit], in: self).map { try $0.completeJob() }
     }
 
-    /// `endpoint, variant, ready, scheduled, oldestReadyAt, nextRunAt`, from the index of queued jobs alone.
-    fileprivate func queuedCounts(_ now: Int64) throws -> [Row] {
-        let statement = try cachedStatement(
-            sql: """
-                SELECT endpoint, variant, sum(runAt <= ?1), sum(runAt > ?1), min(iif(runAt <= ?1, runAt, NULL)), \
-                min(iif(runAt > ?1, runAt, NULL)) FROM job INDEXED BY job_ready WHERE state = 0 GROUP BY endpoint, variant
-                """)
-        return try Row.fetchAll(statement, arguments: [now])
+    /// Splits the queued jobs of a variant into ready and scheduled ones. What is counted is the scheduled; a queue may be
+    /// long, and this is asked after every change.
+    fileprivate func countQueued(_ queued: Int, in backlog: inout VariantBacklog, at now: Timestamp) throws {
+        guard queued > 0 else { return }
+        let statement = try cachedStatement(sql: JobQuery.schedule)
+        guard let row = try Row.fetchOne(statement, arguments: [backlog.endpoint, backlog.variant, now.milliseconds]) else { return }
+        backlog.scheduled = row[0]
+        backlog.ready = queued - backlog.scheduled
+        backlog.oldestReadyAt = Timestamp(column: row[1])
+        backlog.nextRunAt = Timestamp(column: row[2])
     }
 }

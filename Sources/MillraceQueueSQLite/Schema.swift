@@ -19,7 +19,8 @@ enum Schema {
 
     // What is queried or guarded is a column; the cold rest is JSON. Times and durations are milliseconds.
     // `state`: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled, 5 expired.
-    // Every index that the queue itself uses is partial, so finished jobs cost it nothing.
+    // Every index that the queue itself uses is partial, so finished jobs cost it nothing; `variant` counts the living.
+    // (`state` at the end of `job_ready` makes that index cover a count; it is 0 in every entry.)
     private static let jobs = """
         CREATE TABLE job (
             key INTEGER PRIMARY KEY,
@@ -60,7 +61,7 @@ enum Schema {
             idempotencyKey TEXT,
             fingerprint TEXT
         );
-        CREATE INDEX job_ready ON job (endpoint, variant, priority DESC, runAt, id) WHERE state = 0;
+        CREATE INDEX job_ready ON job (endpoint, variant, priority DESC, runAt, id, state) WHERE state = 0;
         CREATE INDEX job_expiring ON job (expiresAt, id) WHERE state = 0 AND leases = 0 AND expiresAt IS NOT NULL;
         CREATE INDEX job_running ON job (leaseUntil, id) WHERE state = 1;
         CREATE INDEX job_held ON job (worker) WHERE state = 1;
@@ -69,6 +70,27 @@ enum Schema {
         CREATE INDEX job_by_tenant ON job (tenant, id);
         CREATE INDEX job_by_endpoint ON job (endpoint, id);
         CREATE INDEX job_by_state ON job (state, id);
+
+        CREATE TABLE variant (
+            endpoint TEXT NOT NULL,
+            name TEXT NOT NULL,
+            queued INTEGER NOT NULL,
+            running INTEGER NOT NULL,
+            PRIMARY KEY (endpoint, name)
+        ) WITHOUT ROWID;
+        CREATE TRIGGER job_counted_in AFTER INSERT ON job BEGIN
+            INSERT INTO variant VALUES (NEW.endpoint, NEW.variant, NEW.state = 0, NEW.state = 1)
+            ON CONFLICT DO UPDATE SET queued = queued + excluded.queued, running = running + excluded.running;
+        END;
+        CREATE TRIGGER job_counted_on AFTER UPDATE OF state ON job WHEN OLD.state <> NEW.state BEGIN
+            UPDATE variant SET queued = queued + (NEW.state = 0) - (OLD.state = 0),
+                running = running + (NEW.state = 1) - (OLD.state = 1)
+            WHERE endpoint = NEW.endpoint AND name = NEW.variant;
+        END;
+        CREATE TRIGGER job_counted_out AFTER DELETE ON job WHEN OLD.state < 2 BEGIN
+            UPDATE variant SET queued = queued - (OLD.state = 0), running = running - (OLD.state = 1)
+            WHERE endpoint = OLD.endpoint AND name = OLD.variant;
+        END;
         """
 
     // `kind`: 0 state, 1 progress, 2 log. `code` is the state or the log level; `text` the reason, the message, or the

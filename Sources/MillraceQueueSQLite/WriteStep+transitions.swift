@@ -5,8 +5,9 @@ import MillraceQueue
 
 extension WriteStep {
     /// Writes a transition of a stored job: the row, guarded by the state and token that the rule saw, its events, its
-    /// delivery and the blobs it uses.
-    func apply(_ transition: JobTransition, to row: JobRow) throws {
+    /// delivery and the blobs it uses. Returns the row as it is now.
+    @discardableResult
+    func apply(_ transition: JobTransition, to row: JobRow) throws -> JobRow {
         let now = now
         let (kept, logs) = transition.eventsKept(logsBefore: row.logs)
         try update(row, to: transition.job, logs: logs)
@@ -15,8 +16,15 @@ extension WriteStep {
             try execute("UPDATE worker SET idleSince = ? WHERE id = ?", [now.milliseconds, worker.data])
         }
         try append(kept, to: row.key, at: now)
-        if let delivery = transition.delivery { try insert(delivery, job: row.key) }
+        if var delivery = transition.delivery {
+            delivery.snapshot = try row.complete(delivery.snapshot)
+            try insert(delivery, job: row.key)
+        }
         topics.all.formUnion(transition.topics(from: row.job))
+        var row = row
+        row.job = transition.job
+        row.logs = logs
+        return row
     }
 
     private func update(_ row: JobRow, to job: Job, logs: Int) throws {

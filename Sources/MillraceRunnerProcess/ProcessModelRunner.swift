@@ -103,6 +103,7 @@ public final class ProcessModelRunner: ModelRunner {
         let batchMax: Int
         do {
             (process, batchMax) = try await readyProcess()
+            try Task.checkCancellation()
         } catch let failure as JobFailure {
             try Task.checkCancellation()
             return settle(Dictionary(waiting.map { ($0.item, .failed(failure)) }, uniquingKeysWith: { first, _ in first }))

@@ -8,7 +8,7 @@ import Testing
 @Suite("Random operations", .timeLimit(.minutes(5)))
 struct StoreComparisonTests {
     /// Seeds that run always, and one that is new each time; it is printed with a failure, and can be added here.
-    static let seeds: [UInt64] = [1, 2, 3, 4, 5, 6, 7, 8, UInt64.random(in: 0..<1 << 32)]
+    static let seeds: [UInt64] = [1, 2, 3, 4, UInt64.random(in: 0..<1 << 32)]
 
     @Test("leave the in-memory store and SQLite in the same state", arguments: seeds)
     func sameState(seed: UInt64) async throws {

@@ -62,7 +62,7 @@ def at_the_door(server):
 
 def in_the_worker(server):
     pdf = (DATA / "report/medical-report-4pages.pdf").read_bytes()
-    failed(server, "ocr", [("cut.pdf", pdf[: len(pdf) // 2])], {"pdf_damaged"})
+    failed(server, "ocr", [("cut.pdf", pdf[: len(pdf) // 2])], {"invalid_input", "pdf_damaged"})
     failed(server, "ocr", [("locked.pdf", encrypted_pdf())], {"pdf_encrypted"})
     photo = (DATA / "photos/china.jpg").read_bytes()
     failed(server, "classify", [("cut.jpg", photo[: len(photo) // 3])], {"image_damaged"})

@@ -19,7 +19,7 @@ _JOBS_SECONDS, _EMPTY_SECONDS, _POLL_SECONDS = 240, 120, 0.2
 
 def run(server):
     api = API(server)
-    print(f"Millrace is up; its console is on {server.address}/ while this runs. No worker is there yet.")
+    print(f"Millrace is up; its API is at {server.address}/v1 while this runs. No worker is there yet.")
     report.heading("Four jobs go in")
     identifiers = submit(api)
     jobs = watch(api, identifiers)

@@ -118,8 +118,8 @@ extension JobsCommand {
             discussion: """
                 EXAMPLES:
                   millrace jobs result 01931d7f-7f4c-7000-8000-000000000001 | jq .
-                  millrace jobs result 01931d7f-7f4c-7000-8000-000000000001 model.onnx --output model.onnx
-                  millrace jobs result 01931d7f-7f4c-7000-8000-000000000001 --output results/
+                  millrace jobs result 01931d7f-7f4c-7000-8000-000000000001 model.onnx -o m.onnx
+                  millrace jobs result 01931d7f-7f4c-7000-8000-000000000001 --output out/
                 """)
 
         @Argument(help: "The job's id.")

@@ -52,7 +52,8 @@ extension JobsCommand {
             discussion: """
                 EXAMPLES:
                   millrace jobs retry 01931d7f-7f4c-7000-8000-000000000001
-                  millrace jobs list --state failed --json | jq -r '.jobs[].id' | xargs millrace jobs retry
+                  millrace jobs list --state failed --json | jq -r '.jobs[].id' |
+                    xargs millrace jobs retry
                 """)
 
         @Argument(help: "The ids of the jobs.")

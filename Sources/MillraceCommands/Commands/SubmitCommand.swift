@@ -15,7 +15,7 @@ struct SubmitCommand: AsyncParsableCommand {
               millrace submit ocr report.pdf
               millrace submit ocr report.pdf --wait --output report.json
               millrace submit sentiment --input '{"text": "a fine day"}' --wait
-              millrace submit classify cat.jpg dog.jpg --param topK=3 --wait --output results/
+              millrace submit classify cat.jpg dog.jpg --param topK=3 --wait -o out/
               id=$(millrace submit ocr report.pdf --callback https://example.com/done)
 
             Ctrl-C while waiting stops the waiting, not the job.

@@ -21,7 +21,7 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         case .unreachable: "no server answers there, or the connection was lost"
         case .notFound: "there is no such job, endpoint or output"
         case .unauthorized: "the key is missing, wrong or not allowed to do this"
-        case .refused: "the server refused the request: its input, a parameter, or the job's state"
+        case .refused: "the server refused the input, a parameter, or the job's state"
         case .interrupted: "stopped by Ctrl-C; a job that was waited for goes on"
         }
     }

@@ -61,6 +61,7 @@ struct JobView: Equatable {
         }
         let word = isRetry ? "retrying" : state.rawValue
         let number = attempt > 1 ? ["attempt \(attempt)"] : []
+        guard !state.isFinal else { return ProgressBar(label: "\(title)  \(word)", fraction: nil, details: number) }
         return ProgressBar(label: "\(title)  \(word)", fraction: state == .running ? fraction : nil, details: progressDetails + [elapsed] + number)
     }
 

@@ -65,8 +65,23 @@ public final class Console: Sendable {
             width: { columns ?? terminalWidth() ?? 80 })
         return Console(
             screen: screen,
-            output: { try FileHandle.standardOutput.write(contentsOf: $0) },
-            error: { try? FileHandle.standardError.write(contentsOf: $0) })
+            output: { try write($0, to: 1) }, error: { try? write($0, to: 2) })
+    }
+
+    /// Nobody reads any more, as when `head` has seen enough.
+    struct NobodyReads: Error {}
+
+    private static func write(_ bytes: [UInt8], to descriptor: CInt) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            switch (count, errno) {
+            case (0..., _): rest = rest.dropFirst(count)
+            case (_, EINTR): continue
+            case (_, EPIPE): throw NobodyReads()
+            default: throw CommandFault(.failure, "standard output cannot be written: \(String(cString: strerror(errno)))")
+            }
+        }
     }
 
     private static func terminalWidth() -> Int? {

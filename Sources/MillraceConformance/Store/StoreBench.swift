@@ -49,7 +49,7 @@ struct StoreBench: Sendable {
 
     func settle(_ job: Job, _ outcome: AttemptReport.Outcome, logs: [LogLine] = []) async throws -> LeaseVerdict {
         let token = try require(job.lease?.token, "lease of the job")
-        return try await store.settle([AttemptReport(job: job.id, token: token, outcome: outcome, logs: logs)])[0]
+        return try head(of: try await store.settle([AttemptReport(job: job.id, token: token, outcome: outcome, logs: logs)]))
     }
 
     func renew(
@@ -57,9 +57,9 @@ struct StoreBench: Sendable {
         checkpoint: JobCheckpoint? = nil
     ) async throws -> LeaseVerdict {
         let token = try require(job.lease?.token, "lease of the job")
-        return try await store.renew([
+        return try head(of: try await store.renew([
             LeaseRenewal(job: job.id, token: token, duration: duration, progress: progress, logs: logs, checkpoint: checkpoint)
-        ])[0]
+        ]))
     }
 
     func found(_ job: Job) async throws -> Job {

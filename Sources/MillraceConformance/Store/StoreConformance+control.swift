@@ -66,14 +66,14 @@ extension StoreConformance {
             try expectEqual(again.runAt, bench.clock.now, "runAt")
             try expectEqual(again.failure, nil, "failure")
             try expectEqual(try await bench.states(job).map(\.state), [.queued, .running, .failed, .queued], "history")
-            let leased = try await bench.lease(try await bench.worker())[0]
+            let leased = try head(of: try await bench.lease(try await bench.worker()))
             _ = try await bench.settle(leased, .succeeded(outputs: []))
             try expectEqual(try await bench.store.deliveries(of: job.id).map(\.event), ["job.failed", "job.succeeded"], "deliveries")
         },
         promise("only failed, cancelled and expired jobs can be retried") { bench in
             let queued = try await bench.submit()
             try await bench.expectError(.stateConflict) { _ = try await bench.store.retry(queued.id) }
-            let running = try await bench.lease(try await bench.worker())[0]
+            let running = try head(of: try await bench.lease(try await bench.worker()))
             try await bench.expectError(.stateConflict) { _ = try await bench.store.retry(running.id) }
             _ = try await bench.settle(running, .succeeded(outputs: []))
             try await bench.expectError(.stateConflict) { _ = try await bench.store.retry(running.id) }

@@ -51,18 +51,18 @@ extension StoreConformance {
         },
         promise("a sender whose claim went to another records nothing") { bench in
             let job = try await bench.told()
-            let first = try await bench.store.claimDeliveries(limit: 1, for: .seconds(30))[0]
+            let first = try head(of: try await bench.store.claimDeliveries(limit: 1, for: .seconds(30)))
             bench.clock.advance(by: .seconds(30))
-            let second = try await bench.store.claimDeliveries(limit: 1, for: .seconds(30))[0]
+            let second = try head(of: try await bench.store.claimDeliveries(limit: 1, for: .seconds(30)))
             let attempt = DeliveryAttempt(at: bench.clock.now, status: 200, error: nil, delivered: true)
-            try expect(!(try await bench.store.record(attempt, of: first.id, claim: first.claim!, next: nil)), "the first sender recorded")
-            try expectEqual(try await bench.store.deliveries(of: job.id)[0].attempts, [], "attempts")
-            try expect(try await bench.store.record(attempt, of: second.id, claim: second.claim!, next: nil), "the second sender could not record")
-            try expect(!(try await bench.store.record(attempt, of: second.id, claim: second.claim!, next: nil)), "it recorded twice")
+            try expect(!(try await bench.store.record(attempt, of: first.id, claim: require(first.claim, "claim"), next: nil)), "the first sender recorded")
+            try expectEqual(try head(of: try await bench.store.deliveries(of: job.id)).attempts, [], "attempts")
+            try expect(try await bench.store.record(attempt, of: second.id, claim: require(second.claim, "claim"), next: nil), "the second sender could not record")
+            try expect(!(try await bench.store.record(attempt, of: second.id, claim: require(second.claim, "claim"), next: nil)), "it recorded twice")
         },
         promise("a failed try is tried again at its time, under the same id") { bench in
             let job = try await bench.told()
-            let id = try await bench.store.deliveries(of: job.id)[0].id
+            let id = try head(of: try await bench.store.deliveries(of: job.id)).id
             try await bench.deliver(job, false, next: bench.clock.now + .seconds(5))
             try expectEqual(try await bench.store.nextDeliveryAt(), bench.clock.now + .seconds(5), "next")
             try expectEqual(try await bench.store.claimDeliveries(limit: 1, for: .seconds(1)), [], "too early")
@@ -96,6 +96,6 @@ extension StoreBench {
         let claimed = try await store.claimDeliveries(limit: 100, for: .seconds(30))
         let delivery = try require(claimed.first { $0.snapshot.id == job.id }, "delivery of the job")
         let attempt = DeliveryAttempt(at: clock.now, status: delivered ? 200 : 503, error: nil, delivered: delivered)
-        try expect(try await store.record(attempt, of: delivery.id, claim: delivery.claim!, next: next), "the try was not recorded")
+        try expect(try await store.record(attempt, of: delivery.id, claim: require(delivery.claim, "claim"), next: next), "the try was not recorded")
     }
 }

@@ -37,7 +37,7 @@ extension StoreConformance {
                 let wait = waiting.runAt.since(bench.clock.now)
                 try expect(wait >= .zero && wait <= ceiling, "the backoff is \(wait), more than \(ceiling)")
                 bench.clock.advance(by: ceiling)
-                job = try await bench.lease(try await bench.worker())[0]
+                job = try head(of: try await bench.lease(try await bench.worker()))
             }
             _ = try await bench.settle(job, .failed(.retryable))
             try expectEqual(try await bench.found(job).state, .failed, "state after the last attempt")
@@ -69,7 +69,7 @@ extension StoreConformance {
         promise("a report brings the last log lines, the progress and the cold start") { bench in
             let job = try await bench.running()
             let report = AttemptReport(
-                job: job.id, token: job.lease!.token, outcome: .succeeded(outputs: []),
+                job: job.id, token: try require(job.lease?.token, "token"), outcome: .succeeded(outputs: []),
                 logs: [LogLine(level: .warning, message: "last words")], progress: JobProgress(done: 4), coldStart: .seconds(2))
             _ = try await bench.store.settle([report])
             let found = try await bench.found(job)
@@ -89,7 +89,7 @@ extension StoreConformance {
             let rescued = try await bench.store.rescue(limit: 10)
             try expectEqual(rescued.map(\.id), [job.id], "rescued")
             try expectEqual(rescued.map(\.state), [.queued], "state")
-            try expectEqual(try await bench.found(job), rescued[0], "stored job")
+            try expectEqual(try await bench.found(job), rescued.first, "stored job")
         },
         promise("a crash counts as a crash, not as an attempt") { bench in
             let job = try await bench.running(.fixture(retry: RetryPolicy(attemptsMax: 1, crashesMax: 3), in: bench.surroundings))
@@ -102,7 +102,7 @@ extension StoreConformance {
             let job = try await bench.running(
                 .fixture(callback: "https://example.com", retry: retry, in: bench.surroundings))
             try expectEqual(try await bench.crash(job).state, .queued, "after the first")
-            let again = try await bench.lease(try await bench.worker())[0]
+            let again = try head(of: try await bench.lease(try await bench.worker()))
             let dead = try await bench.crash(again)
             try expectEqual(dead.state, .failed, "after the second")
             try expectEqual(dead.failure?.code, "worker_lost", "failure")
@@ -121,7 +121,7 @@ extension StoreConformance {
                 try expectEqual(job.failure?.stderrTail, "Killed", "stderr")
                 try expect(job.failure?.message.contains("signal 9") == true, "the reason is missing")
             }
-            try expectEqual(try await bench.renew(other[0]), .held, "another worker's job")
+            try expectEqual(try await bench.renew(head(of: other)), .held, "another worker's job")
             try expectEqual(try await bench.store.abandon(worker: worker, reason: "again", stderrTail: nil), [], "second time")
         },
         promise("a rescue takes no more than its limit, the longest dead first") { bench in
@@ -133,6 +133,7 @@ extension StoreConformance {
                 bench.clock.advance(by: .seconds(1))
             }
             bench.clock.advance(by: .seconds(60))
+            try expectEqual(jobs.count, 3, "leased")
             try expectEqual(try await bench.store.rescue(limit: 0), [], "none")
             try expectEqual(try await bench.store.rescue(limit: 2).map(\.id), jobs[..<2].map(\.id), "first two")
             try expectEqual(try await bench.store.rescue(limit: 2).map(\.id), jobs[2...].map(\.id), "the last")

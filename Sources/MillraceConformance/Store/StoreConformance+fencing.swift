@@ -9,7 +9,7 @@ extension StoreConformance {
             let worker = try require(stale.lease?.worker, "worker")
             bench.clock.advance(by: .seconds(15))
             _ = try await bench.store.rescue(limit: 10)
-            let current = try await bench.lease(worker)[0]
+            let current = try head(of: try await bench.lease(worker))
             try await bench.expectPowerless(stale)
             try expectEqual(try await bench.found(current), current, "the job")
             try expectEqual(try await bench.settle(current, .succeeded(outputs: [])), .held, "the current lease")
@@ -39,7 +39,8 @@ extension StoreConformance {
             let worker = try await bench.worker()
             for _ in 0..<3 { _ = try await bench.submit() }
             let jobs = try await bench.lease(worker)
-            var reports = jobs.map { AttemptReport(job: $0.id, token: $0.lease!.token, outcome: .succeeded(outputs: [])) }
+            try expectEqual(jobs.count, 3, "leased")
+            var reports = try jobs.map { AttemptReport(job: $0.id, token: try require($0.lease?.token, "token"), outcome: .succeeded(outputs: [])) }
             reports[1].token = bench.surroundings.makeID()
             reports.append(AttemptReport(job: bench.surroundings.makeID(), token: reports[0].token, outcome: .cancelled))
             try expectEqual(try await bench.store.settle(reports), [.held, .lost, .held, .lost], "verdicts")
@@ -48,6 +49,7 @@ extension StoreConformance {
             let worker = try await bench.worker()
             for _ in 0..<2 { _ = try await bench.submit() }
             var jobs = try await bench.lease(worker)
+            try expectEqual(jobs.count, 2, "leased")
             let mine = jobs[0].lease
             jobs[1].lease = mine
             try await bench.expectPowerless(jobs[1])
@@ -56,7 +58,7 @@ extension StoreConformance {
             let first = try await bench.running()
             bench.clock.advance(by: .seconds(15))
             _ = try await bench.store.rescue(limit: 10)
-            let second = try await bench.lease(try await bench.worker())[0]
+            let second = try head(of: try await bench.lease(try await bench.worker()))
             let (early, late) = (try await bench.reserved(writer: first.id), try await bench.reserved(writer: first.id))
             try expectEqual(try await bench.settle(second, .succeeded(outputs: [early])), .held, "second worker")
             try expectEqual(try await bench.settle(first, .succeeded(outputs: [late])), .lost, "first worker")

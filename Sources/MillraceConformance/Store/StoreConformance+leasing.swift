@@ -109,7 +109,7 @@ extension StoreConformance {
             let job = try await bench.running(.fixture(runLimit: .seconds(30), in: bench.surroundings))
             bench.clock.advance(by: .seconds(29))
             _ = try await bench.settle(job, .released(reason: "drain"))
-            let again = try await bench.lease(try await bench.worker())[0]
+            let again = try head(of: try await bench.lease(try await bench.worker()))
             bench.clock.advance(by: .seconds(29))
             try expectEqual(try await bench.renew(again), .held, "verdict")
         },

@@ -110,7 +110,7 @@ extension StoreConformance {
                     if case .progress = $0.detail { true } else { false }
                 }
                 try expectEqual(progress.map(\.detail), [.progress(JobProgress(done: Double(done)))], "progress")
-                last = progress[0].sequence
+                last = try head(of: progress).sequence
             }
         },
         promise("of log lines a limit is kept, and one last line says so") { bench in

@@ -30,7 +30,7 @@ extension StoreConformance {
             bench.clock.advance(by: .seconds(3))
             try await bench.store.drain([worker.id])
             try expectEqual(try await bench.store.touch(worker.id, readyAt: nil), true, "draining")
-            let found = try await bench.store.workers()[0]
+            let found = try head(of: try await bench.store.workers())
             try expectEqual(found.readyAt, ready, "readyAt")
             try expectEqual(found.seenAt, bench.clock.now, "seenAt")
             try await bench.expectError(.workerUnknown) { _ = try await bench.store.touch(bench.surroundings.makeID(), readyAt: nil) }
@@ -40,12 +40,12 @@ extension StoreConformance {
             for _ in 0..<2 { _ = try await bench.submit() }
             bench.clock.advance(by: .seconds(1))
             let jobs = try await bench.lease(worker)
-            try expectEqual(try await bench.store.workers()[0].jobsHeld, 2, "held")
+            try expectEqual(try head(of: try await bench.store.workers()).jobsHeld, 2, "held")
             bench.clock.advance(by: .seconds(1))
             for job in jobs { _ = try await bench.settle(job, .succeeded(outputs: [])) }
             let end = bench.clock.now
             bench.clock.advance(by: .seconds(1))
-            let idle = try await bench.store.workers()[0]
+            let idle = try head(of: try await bench.store.workers())
             try expectEqual(idle.jobsHeld, 0, "held")
             try expectEqual(idle.idleSince, end, "idleSince")
         },

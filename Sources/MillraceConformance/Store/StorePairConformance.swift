@@ -20,7 +20,7 @@ public enum StorePairConformance {
                 for store in [one, two, one, two, one, two] {
                     let new = NewJob(job: .fixture(in: bench.surroundings), idempotency: .init(key: "key", fingerprint: "body"))
                     group.addTask {
-                        switch try await store.admit([new])[0] {
+                        switch try head(of: try await store.admit([new])) {
                         case .admitted(let job), .existing(let job): job.id
                         case .conflict: nil
                         }

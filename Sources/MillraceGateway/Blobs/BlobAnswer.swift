@@ -13,7 +13,7 @@ struct BlobAnswer: Sendable {
         let tag = "\"\(file.sha256)\""
         var headers: HTTPFields = [.eTag: tag, .acceptRanges: "bytes", .cacheControl: "private, no-cache"]
         if Self.matches(request.headers[.ifNoneMatch], tag) { return Response(status: .notModified, headers: headers) }
-        headers[.contentType] = Self.isShowable(file.mediaType) || ContentType(file.mediaType) != nil ? file.mediaType : ContentType.unknown
+        headers[.contentType] = ContentType(file.mediaType) != nil ? file.mediaType : ContentType.unknown
         headers[.contentDisposition] = ContentDisposition.header(filename: filename, isShown: Self.isShowable(file.mediaType))
         // A result may be a page that somebody else wrote: it runs nothing here.
         headers[.contentSecurityPolicy] = "default-src 'none'; sandbox"

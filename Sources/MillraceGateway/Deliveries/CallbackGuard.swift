@@ -49,7 +49,8 @@ struct CallbackGuard: Sendable {
             let scheme = url.scheme?.lowercased(), let host = url.host, !host.isEmpty
         else { throw refused("the callback is not an absolute URL") }
         guard scheme == "http" || scheme == "https" else { throw refused("a callback is an http or https address, not \(scheme)") }
-        guard url.user == nil, url.password == nil, !text.contains("@") || !text.prefix(while: { $0 != "?" && $0 != "#" }).contains("@") else {
+        let authority = text.dropFirst(scheme.count + 3).prefix { !"/?#".contains($0) }
+        guard url.user == nil, url.password == nil, !authority.contains("@"), !authority.contains("\\") else {
             throw refused("a callback has no user name or password in it", hint: "receivers check the signature instead")
         }
         return host.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))

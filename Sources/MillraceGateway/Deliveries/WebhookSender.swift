@@ -12,6 +12,7 @@ struct WebhookSender: Sendable {
     let callbacks: CallbackGuard
     let clients: PinnedClients
     let timeout: Duration
+    let surroundings: Surroundings
 
     func send(_ message: WebhookMessage) async throws -> DeliverySchedule.Answer {
         let target: CallbackGuard.Target
@@ -25,13 +26,28 @@ struct WebhookSender: Sendable {
             return .failed("the host could not be resolved: \(reason)")
         }
         do {
-            return try await clients.with(target) { try await post(message, with: $0) }
+            return try await clients.with(target) { client in try await withinTimeout { try await post(message, with: client) } }
         } catch let error as CancellationError {
             throw error
         } catch let error as HTTPClientError where error == .cancelled {
             throw CancellationError()
         } catch {
             return .failed(Self.words(for: error))
+        }
+    }
+
+    /// The client's own timeout ends with the answer's head; a receiver could send its body for ever.
+    private func withinTimeout(
+        _ operation: @escaping @Sendable () async throws -> DeliverySchedule.Answer
+    ) async throws -> DeliverySchedule.Answer {
+        try await withThrowingTaskGroup(of: DeliverySchedule.Answer.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await operation() }
+            group.addTask {
+                try await surroundings.sleep(timeout)
+                return .failed("the receiver took too long")
+            }
+            return try await group.next() ?? .failed("the receiver took too long")
         }
     }
 
@@ -43,13 +59,19 @@ struct WebhookSender: Sendable {
         let response = try await client.execute(request, timeout: .milliseconds(timeout.milliseconds))
         // Read so that the connection can be used again, but not without end. What is in it does not matter.
         _ = try? await response.body.collect(upTo: Self.answerBytesMax)
-        let retryAfter = response.headers.first(name: "retry-after").flatMap { Self.retryAfter($0) }
+        let retryAfter = response.headers.first(name: "retry-after").flatMap { Self.retryAfter($0, at: surroundings.now()) }
         return .status(Int(response.status.code), retryAfter: retryAfter)
     }
 
-    /// Seconds; the form with a date is left to the schedule.
-    static func retryAfter(_ header: String) -> Duration? {
-        Int64(header.trimmingCharacters(in: .whitespaces)).flatMap { $0 >= 0 && $0 < 1_000_000_000 ? .seconds($0) : nil }
+    /// `Retry-After` (RFC 9110, 10.2.3): seconds or a date.
+    static func retryAfter(_ header: String, at now: Timestamp) -> Duration? {
+        let header = header.trimmingCharacters(in: .whitespaces)
+        if let seconds = Int64(header) { return (0..<1_000_000_000).contains(seconds) ? .seconds(seconds) : nil }
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.timeZone = TimeZone(secondsFromGMT: 0)
+        formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
+        return formatter.date(from: header).map { max(.zero, Timestamp(milliseconds: Int64($0.timeIntervalSince1970 * 1000)).since(now)) }
     }
 
     private static func words(for error: any Error) -> String {

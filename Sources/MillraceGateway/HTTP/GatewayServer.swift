@@ -81,7 +81,7 @@ public struct GatewayServer: Service, CustomStringConvertible {
 
 /// The socket file through which workers of this machine come. Its permission is all that guards it.
 enum WorkerSocket {
-    /// Makes the folder, private to this user, and refuses to take the place of a gateway that still listens.
+    /// Makes the folder, private to this user, when it is not there. Refuses one that others may write into, and refuses to take the place of a gateway that still listens.
     static func prepare(_ path: String) async throws {
         guard path.utf8.count <= 103 else {
             throw MillraceError(.invalidSettings, "the worker socket's path has more than 103 bytes: \(path)", hint: "choose a shorter data directory")
@@ -89,7 +89,11 @@ enum WorkerSocket {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        chmod(folder, 0o700)
+        var status = stat()
+        guard stat(folder, &status) == 0, status.st_mode & 0o022 == 0 else {
+            throw MillraceError(
+                .invalidSettings, "others may write into the worker socket's folder, \(folder)", hint: "chmod 700 it, or choose another data directory")
+        }
         guard FileManager.default.fileExists(atPath: path) else { return }
         if try await isListening(path) {
             throw MillraceError(.invalidSettings, "a gateway listens at \(path) already", hint: "stop it first, or choose another data directory")

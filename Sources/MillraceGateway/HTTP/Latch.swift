@@ -9,6 +9,8 @@ final class Latch<Value: Sendable>: Sendable {
     }
     private let state = Mutex(State())
 
+    var isOpen: Bool { state.withLock { $0.value != nil } }
+
     /// Sets the value; a second one is ignored.
     func open(_ value: Value) {
         let waiters = state.withLock { state -> [AsyncStream<Value>.Continuation] in

@@ -31,7 +31,7 @@ struct Problem: Error {
             self.init(.notFound, "there is nothing here", hint: "GET /v1/endpoints lists the endpoints")
         case let error as any HTTPResponseError where error.status.kind == .clientError:
             self.init(MillraceError(.malformedRequest, "the request could not be read"), status: error.status)
-        case let error as DecodingError: self.init(.malformedRequest, error.inWords)
+        case let error as DecodingError: self.init(.malformedRequest, error.inWords, hint: error.remedy)
         case is CancellationError: self.init(.unavailable, "the gateway is stopping", hint: "try again")
         default: self.init(.internal, "something went wrong inside the gateway", hint: "the log has more, under this request's id")
         }
@@ -74,6 +74,13 @@ extension ErrorCode {
 }
 
 extension DecodingError {
+    var remedy: String {
+        if case .dataCorrupted(let context) = self, context.codingPath.isEmpty {
+            return "check quotes, commas and brackets; in a shell, put the JSON between single quotes"
+        }
+        return "the fields of every request are described in docs/architecture/04-http-api.md"
+    }
+
     /// Which field, and what is wrong with it.
     var inWords: String {
         switch self {

@@ -20,14 +20,14 @@ struct Submission: Sendable, Equatable {
     }
 
     /// Checks what holds for every endpoint.
-    func checked() throws -> Submission {
+    func checked(for manifest: ModelManifest) throws -> Submission {
         if let priority, !(0...9).contains(priority) {
             throw MillraceError(.invalidParameter, "\"priority\" must be from 0 (last) to 9 (first)")
         }
         if let timeToLive, timeToLive <= .zero {
             throw MillraceError(.invalidParameter, "\"timeToLiveSeconds\" must be more than 0")
         }
-        guard !files.isEmpty || input != nil else {
+        guard !files.isEmpty || input != nil || manifest.inputIsOptional else {
             throw MillraceError(
                 .missingInput, "the request has no input",
                 hint: "send a file (curl -F file=@photo.jpg ...), or JSON: {\"input\": ...}")

@@ -18,11 +18,11 @@ struct SubmissionReader: Sendable {
         try checkLength(of: request)
         let declared = request.headers[.contentType].flatMap { ContentType($0) }
         switch declared?.essence {
-        case "multipart/form-data": return try await readForm(request, boundary: declared?.parameters["boundary"]).checked()
-        case "application/json": return try await readJSON(request).checked()
+        case "multipart/form-data": return try await readForm(request, boundary: declared?.parameters["boundary"]).checked(for: endpoint.manifest)
+        case "application/json": return try await readJSON(request).checked(for: endpoint.manifest)
         case let type? where type.hasPrefix("multipart/"):
             throw MillraceError(.unsupportedMediaType, "forms are sent as multipart/form-data, not as \(type)")
-        default: return try await readFile(request, declared: declared?.essence).checked()
+        default: return try await readFile(request, declared: declared?.essence).checked(for: endpoint.manifest)
         }
     }
 

@@ -69,10 +69,21 @@ struct WorkerRoutes: Sendable {
         let wait = min(.milliseconds(Int64(min(body.waitSeconds, 86_400) * 1000)), waitMax)
         // A worker that hangs up must not be given work: the wait ends with its connection.
         let leased = try await context.waiting { try await queue.leaseWaiting(demand, atMost: wait) } ?? []
+        if !leased.isEmpty, try await context.hasHungUp() {
+            try await giveBack(leased)
+            throw MillraceError(.unavailable, "the worker hung up")
+        }
         let draining = leased.isEmpty ? try await queue.touch(body.worker, readyAt: nil) : false
         var jobs: [LeasedJob] = []
         for job in leased { if let job = try await granted(job) { jobs.append(job) } }
         return try .json(LeaseResponse(jobs: jobs, draining: draining))
+    }
+
+    private func giveBack(_ jobs: [Job]) async throws {
+        _ = try await queue.settle(
+            jobs.compactMap { job in
+                job.lease.map { AttemptReport(job: job.id, token: $0.token, outcome: .released(reason: "the worker went away")) }
+            })
     }
 
     /// The job with access to its files.

@@ -10,6 +10,7 @@ final class InMemoryBlobs: BlobStore {
         var abandoned: [BlobID] = []
         /// The most bytes that one `append` brought.
         var pieceBytesMax = 0
+        var writersBegun = 0
     }
     let state = Mutex(State())
 
@@ -20,7 +21,10 @@ final class InMemoryBlobs: BlobStore {
         return BlobDigest(bytes: Int64(bytes.count), sha256: sha256(bytes))
     }
 
-    func write(_ blob: BlobID) async throws -> any BlobWriter { Writer(id: blob, store: self) }
+    func write(_ blob: BlobID) async throws -> any BlobWriter {
+        state.withLock { $0.writersBegun += 1 }
+        return Writer(id: blob, store: self)
+    }
 
     func read(_ blob: BlobID, range: Range<Int64>?) async throws -> BlobContent {
         guard let bytes = self[blob] else { throw MillraceError(.blobUnknown, "there is no blob \(blob)") }
