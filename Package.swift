@@ -104,8 +104,10 @@ let package = Package(
                 "MillraceRunnerONNX", "MillraceRunnerProcess", "MillracePipelines", "MillraceQueue", "MillraceCloud",
                 "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore",
             ], [yams, log, metrics, lifecycle, signals, httpClient, crypto]),
+        room("MillraceCommands", uses: ["MillraceClient", "MillraceWire", "MillraceCore"], [arguments]),
         .executableTarget(
-            name: "millrace", dependencies: ["MillraceApp", "MillraceClient", "MillraceWire", "MillraceCore", arguments, log],
+            name: "millrace",
+            dependencies: ["MillraceApp", "MillraceCommands", "MillraceCore", arguments],
             swiftSettings: settings),
 
         // For tests only.
@@ -115,6 +117,19 @@ let package = Package(
         // Counts the syncs of the disk that a test's process makes.
         .target(name: "CSyncCounter", path: "Tests/Support/CSyncCounter"),
 
+        // A gateway that says what a test tells it to.
+        .target(
+            name: "MillraceFakeServer", dependencies: ["MillraceWire", "MillraceCore", nio, nioPosix, nioHTTP],
+            path: "Tests/MillraceFakeServer", swiftSettings: settings),
+
+        suite(
+            "MillraceRunnerProcessTests", uses: ["MillraceRunnerProcess", "MillraceInference", "MillraceWire", "MillraceCore"],
+            [log], resources: [.copy("Peers")]),
+        suite("MillraceClientTests", uses: ["MillraceClient", "MillraceFakeServer", "MillraceWire", "MillraceCore"]),
+        suite(
+            "MillraceCommandsTests",
+            uses: ["MillraceCommands", "MillraceClient", "MillraceFakeServer", "MillraceWire", "MillraceCore"], [arguments],
+            resources: [.copy("Snapshots")]),
         suite("MillraceCoreTests", uses: ["MillraceCore"]),
         suite(
             "MillraceQueueTests", uses: ["MillraceQueue", "MillraceConformance", "MillraceCore"],

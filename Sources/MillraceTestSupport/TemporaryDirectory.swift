@@ -1,11 +1,12 @@
 import Foundation
+import MillraceCore
 
 /// A new, empty directory that goes with its object.
 public final class TemporaryDirectory: Sendable {
     public let path: String
 
     public init(_ name: String = "millrace-test") throws {
-        let url = FileManager.default.temporaryDirectory.appending(path: "\(name)-\(UUID().uuidString)")
+        let url = FileManager.default.temporaryDirectory.appending(path: "\(name)-\(Surroundings.system.makeID(BlobKind.self))")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         path = url.path
     }

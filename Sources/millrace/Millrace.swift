@@ -1,7 +1,13 @@
 import ArgumentParser
+import Foundation
+import MillraceCommands
 
 @main struct Millrace: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Asynchronous inference: upload, queue, run in batches, tell the caller.",
-        subcommands: [Serve.self, WorkerCommand.self, Keys.self, DoctorCommand.self, Docs.self])
+        commandName: "millrace", abstract: ClientCommands.abstract, discussion: ClientCommands.discussion,
+        subcommands: [Serve.self] + ClientCommands.all + [WorkerCommand.self, Keys.self, DoctorCommand.self, Docs.self])
+
+    static func main() async {
+        Foundation.exit(await CommandRun.run(Millrace.self))
+    }
 }

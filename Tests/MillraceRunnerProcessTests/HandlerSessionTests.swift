@@ -137,6 +137,32 @@ struct HandlerSessionTests {
         #expect(ends(session.closed(.work)) == [BatchEnd(answers: [1: .reply(json: 1, outputs: [])])])
     }
 
+    @Test("hears why a model could not be loaded, although the work channel closed first")
+    func fatalWhileLeaving() {
+        var session = HandlerSession(limits: limits)
+        _ = session.received(.hello(.init(pid: 1)) as HandlerControlMessage)
+        _ = session.received(.hello(.init()) as HandlerWorkMessage)
+        _ = session.closed(.work)
+        _ = session.exited(HandlerExit(status: .exited(1), stderrTail: "tail"))
+        _ = session.received(.fatal(.init(message: "no weights")))
+        let actions = session.closed(.control)
+        guard case .ended(let failure) = actions.last else { return #expect(Bool(false)) }
+        #expect(failure.message == "the handler cannot load its model: no weights")
+        #expect(failure.code == "model_unavailable" && failure.stderrTail == "tail")
+    }
+
+    @Test("listens a moment longer to a process that was gone before its channels were accepted")
+    func goneBeforeHello() {
+        var session = HandlerSession(limits: limits)
+        let actions = session.exited(HandlerExit(status: .exited(1), stderrTail: ""))
+        #expect(actions.last == .setTimer(.drain, .milliseconds(100)))
+        _ = session.received(.hello(.init(pid: 1)) as HandlerControlMessage)
+        _ = session.received(.fatal(.init(message: "no weights")))
+        _ = session.closed(.control)
+        guard case .ended(let failure) = session.fired(.drain).last else { return #expect(Bool(false)) }
+        #expect(failure.message == "the handler cannot load its model: no weights")
+    }
+
     @Test("does not wait for ever for a channel that somebody else holds open")
     func drained() {
         var session = running(1, 2)

@@ -16,9 +16,9 @@ struct RequestLogMiddleware: RouterMiddleware {
         var context = context
         context.requestID = Self.acceptable(request.headers[.requestID]) ?? fresh()
         context.logger[metadataKey: "request.id"] = "\(context.requestID)"
-        let start = ContinuousClock.now
+        let start = surroundings.now()
         var response = try await next(request, context)
-        let duration = ContinuousClock.now - start
+        let duration = max(.zero, surroundings.now().since(start))
         response.headers[.requestID] = context.requestID
         response.headers[.xContentTypeOptions] = "nosniff"
         if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
@@ -30,16 +30,16 @@ struct RequestLogMiddleware: RouterMiddleware {
         let route = context.endpointPath ?? "NotFound"
         let method = Self.methods.contains(request.method) ? request.method.rawValue : "OTHER"
         Counter(
-            label: "millrace_http_requests_total",
+            label: GatewayMetric.httpRequests.rawValue,
             dimensions: [("route", route), ("method", method), ("status", "\(status.code)")]
         ).increment()
-        Metrics.Timer(label: "millrace_http_request_duration_seconds", dimensions: [("route", route)])
+        Metrics.Timer(label: GatewayMetric.httpSeconds.rawValue, dimensions: [("route", route)])
             .recordNanoseconds(Int64(duration.seconds * 1e9))
         context.logger.debug(
             "request",
             metadata: [
                 "http.method": "\(method)", "http.path": "\(request.uri.path)", "http.status": "\(status.code)",
-                "http.duration_ms": "\(duration.milliseconds)", "tenant": "\(context.principal.tenant)",
+                "http.duration_ms": "\(duration.milliseconds)",
             ])
     }
 

@@ -21,9 +21,10 @@ public final class PrometheusMetrics: MetricsFactory {
     private let state = Mutex(State())
     private let help: [String: String]
 
-    /// - Parameter help: what metrics mean, by name; those of the queue are known.
+    /// - Parameter help: what metrics mean, by name; those of the queue and the gateway are known.
     public init(help: [String: String] = [:]) {
-        self.help = help.merging(QueueMetric.allCases.map { ($0.rawValue, $0.help) }) { own, _ in own }
+        let known = QueueMetric.allCases.map { ($0.rawValue, $0.help) } + GatewayMetric.allCases.map { ($0.rawValue, $0.help) }
+        self.help = help.merging(known) { own, _ in own }
     }
 
     /// The metrics in text format 0.0.4, but for those `without`.

@@ -52,8 +52,11 @@ extension Overview {
     func exposition(version: String, uptime: Duration, at now: Timestamp) async throws -> String {
         let (backlog, workers) = (variants(try await queue.backlog()), try await queue.workers())
         var text = PrometheusText()
-        text.add("millrace_build_info", .gauge, help: "The version that runs.", [(["version": version], 1)])
-        text.add("millrace_uptime_seconds", .gauge, help: "Time since the start.", [([:], uptime.seconds)])
+        func gauge(_ metric: GatewayMetric, _ samples: [(labels: [String: String], value: Double)]) {
+            text.add(metric.rawValue, .gauge, help: metric.help, samples)
+        }
+        gauge(.buildInfo, [(["version": version], 1)])
+        gauge(.uptimeSeconds, [([:], uptime.seconds)])
         text.add(
             QueueMetric.jobs.rawValue, .gauge, help: QueueMetric.jobs.help,
             backlog.flatMap { entry in
@@ -61,14 +64,14 @@ extension Overview {
                     (["endpoint": entry.endpoint, "variant": entry.variant, "state": state], Double(count))
                 }
             })
-        text.add(
-            "millrace_oldest_ready_seconds", .gauge, help: "How long the job that has waited longest waits now.",
+        gauge(
+            .oldestReadySeconds,
             backlog.map { entry in
                 (["endpoint": entry.endpoint, "variant": entry.variant], entry.oldestReadyAt.map { max(0, now.since($0).seconds) } ?? 0)
             })
         let counts = Dictionary(grouping: workers) { [$0.endpoint, $0.variant, $0.stateInWords] }
-        text.add(
-            "millrace_workers", .gauge, help: "Workers that are known.",
+        gauge(
+            .workers,
             counts.map { (["endpoint": $0.key[0], "variant": $0.key[1], "state": $0.key[2]], Double($0.value.count)) })
         return text.description
     }

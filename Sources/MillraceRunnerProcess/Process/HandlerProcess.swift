@@ -45,6 +45,7 @@ final class HandlerProcess: Sendable {
             throw error
         }
         loop.execute { life.value.start() }
+        // Unstructured: the process lives as long as this object, which waits for it in `close`.
         let existence = Task {
             let status = await run(launch.subprocess(socketPath: socket.path), signals: signals, signaller: signaller, life: life, loop: loop)
             loop.execute { life.value.exited(status) }

@@ -8,7 +8,7 @@ extension HandlerSession {
         switch message {
         case .hello: return []
         case .ready(let ready): return becameReady(ready)
-        case .fatal(let fatal): return phase == .starting ? end(.fatal(fatal.message)) : violated("fatal after ready")
+        case .fatal(let fatal): return gaveUp(fatal)
         case .progress(let progress): return told(progress)
         case .log(let log): return [.log(LogLine(level: log.level, message: log.message), log.item.flatMap(heard))]
         case .checkpoint(let checkpoint): return asked(checkpoint)
@@ -31,7 +31,7 @@ extension HandlerSession {
     /// A channel closed, which a handler does only by leaving.
     mutating func closed(_ channel: HandlerProtocol.Channel) -> [Action] {
         open.remove(channel)
-        if exit != nil { return open.isEmpty ? finish() : [] }
+        if exit != nil { return finishWhenHeard() }
         return end(.gone)
     }
 
@@ -57,6 +57,14 @@ extension HandlerSession {
         guard ready.batchMax >= 1 else { return violated("a batchMax of \(ready.batchMax)") }
         batchMax = ready.batchMax
         return becameIdle()
+    }
+
+    /// The handler leaves right after this, so its other channel may have closed before this is read.
+    private mutating func gaveUp(_ fatal: HandlerControlMessage.Fatal) -> [Action] {
+        guard batchMax == nil else { return violated("fatal after ready") }
+        guard phase == .ending(.gone) else { return end(.fatal(fatal.message)) }
+        phase = .ending(.fatal(fatal.message))
+        return []
     }
 
     /// `ready` and the work channel's `hello` come on two channels, in any order.

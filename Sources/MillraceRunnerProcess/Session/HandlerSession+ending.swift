@@ -42,8 +42,14 @@ extension HandlerSession {
     mutating func exited(_ report: HandlerExit) -> [Action] {
         guard exit == nil, phase != .ended else { return [] }
         exit = report
-        let actions = end(.gone) + [.clearTimer(.terminate), .clearTimer(.kill)]
-        return actions + (open.isEmpty ? finish() : [.setTimer(.drain, .seconds(2))])
+        return end(.gone) + [.clearTimer(.terminate), .clearTimer(.kill)] + finishWhenHeard()
+    }
+
+    /// After the exit: a channel that closed has been read to its end, one that is open may be held by somebody else,
+    /// and one that never said hello may wait to be accepted when the process lived only for a moment.
+    mutating func finishWhenHeard() -> [Action] {
+        guard open.isEmpty else { return [.setTimer(.drain, .seconds(2))] }
+        return greeted.count == 2 ? finish() : [.setTimer(.drain, .milliseconds(100))]
     }
 
     /// The last step of a life.
