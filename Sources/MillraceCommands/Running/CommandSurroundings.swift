@@ -21,8 +21,8 @@ public struct CommandSurroundings: Sendable {
     }
 
     /// Set once per run of a command; commands are values that the argument parser makes, so nothing can be handed to them.
-    @TaskLocal public static var current = CommandSurroundings.process(
-        ProcessInfo.processInfo.environment)  // lint: the command line's own edge; nothing below it reads the environment
+    // lint: this is the command line's edge; nothing below it reads the environment.
+    @TaskLocal public static var current = CommandSurroundings.process(ProcessInfo.processInfo.environment)
 
     public static func process(_ variables: [String: String]) -> CommandSurroundings {
         CommandSurroundings(
