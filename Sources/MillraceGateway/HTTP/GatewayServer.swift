@@ -89,10 +89,12 @@ enum WorkerSocket {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        var status = stat()
-        guard stat(folder, &status) == 0, status.st_mode & 0o022 == 0 else {
+        let attributes = try FileManager.default.attributesOfItem(atPath: folder)
+        let owner = (attributes[.ownerAccountID] as? NSNumber)?.uint32Value
+        guard let mode = (attributes[.posixPermissions] as? NSNumber)?.uint16Value, mode & 0o022 == 0, owner == geteuid() else {
             throw MillraceError(
-                .invalidSettings, "others may write into the worker socket's folder, \(folder)", hint: "chmod 700 it, or choose another data directory")
+                .invalidSettings, "others may write into the worker socket's folder, \(folder)",
+                hint: "make it yours and chmod 700 it, or choose another data directory")
         }
         guard FileManager.default.fileExists(atPath: path) else { return }
         if try await isListening(path) {
