@@ -46,7 +46,9 @@ extension SQLiteStore: JobStore {
     public func lease(_ demand: LeaseDemand) async throws -> [Job] {
         let taken: [JobRow] = try await write { step in
             guard let worker = try step.worker(demand.worker) else { throw MillraceError.workerMissing(demand.worker) }
-            guard !worker.draining, demand.jobsMax > 0, try step.hasQueued(demand) else { return [] }
+            try step.giveBackUnknown(to: demand)
+            guard !worker.draining, demand.jobsMax > 0, worker.seenAt + demand.duration > step.now, try step.hasQueued(demand)
+            else { return [] }
             var taken: [JobRow] = []
             // One seek for each priority: a scan over all of them would wade through what is scheduled for later.
             for priority in (0...9).reversed() where taken.count < demand.jobsMax {
@@ -128,6 +130,14 @@ extension WriteStep {
     fileprivate func hasQueued(_ demand: LeaseDemand) throws -> Bool {
         let statement = try db.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM job \(JobQuery.queued.rawValue))")
         return try Bool.fetchOne(statement, arguments: [demand.endpoint, demand.variant]) == true
+    }
+
+    fileprivate func giveBackUnknown(to demand: LeaseDemand) throws {
+        guard demand.held != nil else { return }
+        for row in try JobRow.all(.heldBy, [demand.worker.data], in: db) {
+            guard let transition = JobTransition.giveBack(row.job, unknownTo: demand, in: surroundings) else { continue }
+            _ = try apply(transition, to: row)
+        }
     }
 
     fileprivate func lease(_ demand: LeaseDemand, priority: Int, limit: Int) throws -> [JobRow] {

@@ -3,7 +3,9 @@ import MillraceInference
 import MillraceWire
 import Synchronization
 
-/// The jobs that this worker holds a lease on, and what the next heartbeat has to say of each.
+/// The leases that this worker holds, and what the next heartbeat has to say of each.
+///
+/// Kept by token, not by job: a worker that stood still may be given a job anew while its earlier attempt has not ended yet.
 final class HeldJobs: Sendable {
     struct Held {
         let leased: LeasedJob
@@ -21,36 +23,36 @@ final class HeldJobs: Sendable {
     /// Lines kept between two heartbeats; more are counted and dropped.
     private static let logLinesMax = 500
 
-    private let state = Mutex<[JobID: Held]>([:])
+    private let state = Mutex<[LeaseToken: Held]>([:])
     /// Who waits for a place: streams of the number of jobs held.
     private let watchers = Mutex<[Int: AsyncStream<Int>.Continuation]>([:])
-    /// Which job each running item belongs to.
-    private let items = Mutex<[ItemID: JobID]>([:])
+    /// Which lease each running item belongs to.
+    private let items = Mutex<[ItemID: LeaseToken]>([:])
 
     var count: Int { state.withLock(\.count) }
     var isEmpty: Bool { count == 0 }
-    var tokens: [LeaseToken] { state.withLock { $0.values.map(\.leased.token) } }
+    var tokens: [LeaseToken] { state.withLock { Array($0.keys) } }
 
     func add(_ leased: LeasedJob) {
-        state.withLock { $0[leased.id] = Held(leased: leased) }
+        state.withLock { $0[leased.token] = Held(leased: leased) }
     }
 
     /// Gives the job its task; stops it at once when a stop came before.
-    func start(_ job: JobID, _ task: Task<Void, Never>) {
+    func start(_ token: LeaseToken, _ task: Task<Void, Never>) {
         let stopped = state.withLock { held in
-            held[job]?.task = task
-            return held[job]?.stop != nil
+            held[token]?.task = task
+            return held[token]?.stop != nil
         }
         if stopped { task.cancel() }
     }
 
-    func leased(_ job: JobID) -> LeasedJob? {
-        state.withLock { $0[job]?.leased }
+    func leased(_ token: LeaseToken) -> LeasedJob? {
+        state.withLock { $0[token]?.leased }
     }
 
-    func remove(_ job: JobID) {
+    func remove(_ token: LeaseToken) {
         let count = state.withLock { held in
-            held[job] = nil
+            held[token] = nil
             return held.count
         }
         for watcher in watchers.withLock({ Array($0.values) }) { watcher.yield(count) }
@@ -69,23 +71,23 @@ final class HeldJobs: Sendable {
         return stream
     }
 
-    func stop(_ job: JobID, reason: CancellationReason) {
+    func stop(_ token: LeaseToken, reason: CancellationReason) {
         let task = state.withLock { held -> Task<Void, Never>? in
-            guard let entry = held[job] else { return nil }
+            guard let entry = held[token] else { return nil }
             // A lost lease outranks everything: what is reported would be refused.
             guard reason == .lost || (entry.stop == nil && !entry.settling) else { return nil }
-            held[job]?.stop = reason
+            held[token]?.stop = reason
             return entry.task
         }
         task?.cancel()
     }
 
     func stopAll(reason: CancellationReason) {
-        for job in state.withLock({ Array($0.keys) }) { stop(job, reason: reason) }
+        for token in tokens { stop(token, reason: reason) }
     }
 
-    func stopReason(_ job: JobID) -> CancellationReason? {
-        state.withLock { $0[job]?.stop }
+    func stopReason(_ token: LeaseToken) -> CancellationReason? {
+        state.withLock { $0[token]?.stop }
     }
 
     func waitForAll() async {
@@ -95,36 +97,36 @@ final class HeldJobs: Sendable {
 
 // What happens inside a job.
 extension HeldJobs {
-    func assign(_ item: ItemID, to job: JobID) { items.withLock { $0[item] = job } }
+    func assign(_ item: ItemID, to token: LeaseToken) { items.withLock { $0[item] = token } }
     func unassign(_ item: ItemID) { items.withLock { _ = $0.removeValue(forKey: item) } }
-    func job(of item: ItemID) -> LeasedJob? {
-        items.withLock { $0[item] }.flatMap { job in state.withLock { $0[job]?.leased } }
+    func lease(of item: ItemID) -> LeasedJob? {
+        items.withLock { $0[item] }.flatMap { leased($0) }
     }
 
-    func progress(_ progress: JobProgress, of job: JobID) {
-        state.withLock { $0[job]?.progress = progress }
+    func progress(_ progress: JobProgress, of token: LeaseToken) {
+        state.withLock { $0[token]?.progress = progress }
     }
 
-    func log(_ line: LogLine, of job: JobID) {
+    func log(_ line: LogLine, of token: LeaseToken) {
         state.withLock { held in
-            guard let count = held[job]?.logs.count else { return }
-            if count < Self.logLinesMax { held[job]?.logs.append(line) } else { held[job]?.logsDropped += 1 }
+            guard let count = held[token]?.logs.count else { return }
+            if count < Self.logLinesMax { held[token]?.logs.append(line) } else { held[token]?.logsDropped += 1 }
         }
     }
 
-    /// The job whose log takes a line that no item claims: the only one held.
-    var onlyJob: JobID? { state.withLock { $0.count == 1 ? $0.keys.first : nil } }
+    /// The lease whose job's log takes a line that no item claims: the only one held.
+    var onlyLease: LeaseToken? { state.withLock { $0.count == 1 ? $0.keys.first : nil } }
 
     /// What a heartbeat carries. Lines that could not be sent come back through ``restore(_:)``.
     func heartbeatItems() -> [HeartbeatRequest.Item] {
         state.withLock { held in
             held.values.map(\.leased).map { leased in
-                var entry = held[leased.id]!
+                var entry = held[leased.token]!
                 let item = HeartbeatRequest.Item(
                     job: leased.id, token: leased.token, progress: entry.progress == entry.progressSent ? nil : entry.progress,
                     logs: entry.takeLogs())
                 entry.progressSent = entry.progress
-                held[leased.id] = entry
+                held[leased.token] = entry
                 return item
             }
         }
@@ -132,20 +134,20 @@ extension HeldJobs {
 
     func restore(_ items: [HeartbeatRequest.Item]) {
         state.withLock { held in
-            for item in items where held[item.job] != nil {
-                held[item.job]!.logs.insert(contentsOf: item.logs, at: 0)
-                if item.progress != nil { held[item.job]!.progressSent = nil }
+            for item in items where held[item.token] != nil {
+                held[item.token]!.logs.insert(contentsOf: item.logs, at: 0)
+                if item.progress != nil { held[item.token]!.progressSent = nil }
             }
         }
     }
 
     /// The last words for the settlement; from now on no stop but a lost lease counts.
-    func beginSettling(_ job: JobID) -> (logs: [LogLine], progress: JobProgress?, stop: CancellationReason?) {
+    func beginSettling(_ token: LeaseToken) -> (logs: [LogLine], progress: JobProgress?, stop: CancellationReason?) {
         state.withLock { held in
-            guard var entry = held[job] else { return ([], nil, .lost) }
+            guard var entry = held[token] else { return ([], nil, .lost) }
             entry.settling = true
             let logs = entry.takeLogs()
-            held[job] = entry
+            held[token] = entry
             return (logs, entry.progress == entry.progressSent ? nil : entry.progress, entry.stop)
         }
     }

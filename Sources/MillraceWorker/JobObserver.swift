@@ -8,21 +8,21 @@ struct JobObserver: ItemObserver {
     let held: HeldJobs
     let logger: Logger
     /// Stores a checkpoint durably; throws when the lease is lost.
-    let storeCheckpoint: @Sendable (_ path: String, _ position: JSONValue, _ job: JobID) async throws -> Void
+    let storeCheckpoint: @Sendable (_ path: String, _ position: JSONValue, _ leased: LeasedJob) async throws -> Void
 
     func progress(_ progress: JobProgress, of item: ItemID) {
-        if let job = held.job(of: item) { held.progress(progress, of: job.id) }
+        if let leased = held.lease(of: item) { held.progress(progress, of: leased.token) }
     }
 
     func log(_ line: LogLine, of item: ItemID?) {
-        let job = item.flatMap { held.job(of: $0)?.id } ?? held.onlyJob
-        if let job { held.log(line, of: job) }
-        logger.log(level: line.level.loggerLevel, "\(line.message)", metadata: job.map { ["job.id": "\($0)"] })
+        let leased = (item.flatMap { held.lease(of: $0)?.token } ?? held.onlyLease).flatMap { held.leased($0) }
+        if let leased { held.log(line, of: leased.token) }
+        logger.log(level: line.level.loggerLevel, "\(line.message)", metadata: leased.map { ["job.id": "\($0.id)"] })
     }
 
     func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws {
-        guard let job = held.job(of: item) else { throw MillraceError(.leaseLost, "item \(item) is not running") }
-        try await storeCheckpoint(path, position, job.id)
+        guard let leased = held.lease(of: item) else { throw MillraceError(.leaseLost, "item \(item) is not running") }
+        try await storeCheckpoint(path, position, leased)
     }
 }
 

@@ -74,10 +74,10 @@ struct JobRun: Sendable {
 
     private func run(_ payload: InferenceItem.Payload) async -> ItemOutcome {
         let item = batcher.makeItemID()
-        held.assign(item, to: leased.id)
+        held.assign(item, to: leased.token)
         defer { held.unassign(item) }
         return await batcher.run(InferenceItem(id: item, payload: payload), of: leased.id) { [held, leased] in
-            held.stopReason(leased.id) ?? .cancelled
+            held.stopReason(leased.token) ?? .cancelled
         }
     }
 
@@ -85,7 +85,7 @@ struct JobRun: Sendable {
         // A handler process reports for itself; one job that is one item has no progress to count.
         guard configuration.manifest.runner != .process else { return }
         held.progress(
-            JobProgress(done: Double(finished), total: task.itemsTotal.map(Double.init), unit: task.unit), of: leased.id)
+            JobProgress(done: Double(finished), total: task.itemsTotal.map(Double.init), unit: task.unit), of: leased.token)
     }
 
     private func store(_ outputs: [PipelineOutput]) async throws -> [JobFile] {

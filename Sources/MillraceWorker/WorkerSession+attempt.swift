@@ -12,9 +12,9 @@ extension WorkerSession {
         // Unstructured: an attempt lives as long as its lease, which ends by settlement, loss or drain; `drain` waits for all.
         let task = Task(executorPreference: executor) {
             await settle(leased, await outcome(of: leased))
-            held.remove(leased.id)
+            held.remove(leased.token)
         }
-        held.start(leased.id, task)
+        held.start(leased.token, task)
     }
 
     private func outcome(of leased: LeasedJob) async -> SettleRequest.Outcome {
@@ -33,7 +33,7 @@ extension WorkerSession {
     }
 
     private func outcome(of error: any Error, in leased: LeasedJob) -> SettleRequest.Outcome {
-        if let reason = held.stopReason(leased.id) {
+        if let reason = held.stopReason(leased.token) {
             switch reason {
             case .cancelled, .lost: return .cancelled
             case .draining: return .released(reason: "the worker is stopping")
@@ -54,7 +54,7 @@ extension WorkerSession {
 
     /// Reports how the attempt ended, again and again until the gateway has heard it: an outcome is never dropped silently.
     private func settle(_ leased: LeasedJob, _ outcome: SettleRequest.Outcome) async {
-        let last = held.beginSettling(leased.id)
+        let last = held.beginSettling(leased.token)
         guard last.stop != .lost else {
             logger.warning("lease lost; the attempt's result is dropped", metadata: ["job.id": "\(leased.id)"])
             return
@@ -106,25 +106,24 @@ struct CheckpointWriter: Sendable {
     let transfer: BlobTransfer
     let held: HeldJobs
 
-    func store(fileAt path: String, position: JSONValue, of job: JobID) async throws {
-        guard let leased = held.leased(job) else { throw MillraceError(.leaseLost, "job \(job) is not held") }
+    func store(fileAt path: String, position: JSONValue, of leased: LeasedJob) async throws {
         let place: BlobReservationResponse = try await gateway.call(
-            "/v1/worker/blobs", BlobReservationRequest(worker: worker, job: job, token: leased.token),
+            "/v1/worker/blobs", BlobReservationRequest(worker: worker, job: leased.id, token: leased.token),
             patience: WorkerSession.patienceBusy)
         let digest = try await transfer.store(fileAt: path, to: place.access)
         let file = JobFile(
             name: "checkpoint", blob: place.blob, mediaType: "application/octet-stream", bytes: digest.bytes, sha256: digest.sha256)
         let item = HeartbeatRequest.Item(
-            job: job, token: leased.token, checkpoint: JobCheckpoint(file: file, position: position))
+            job: leased.id, token: leased.token, checkpoint: JobCheckpoint(file: file, position: position))
         let answer: HeartbeatResponse = try await gateway.call(
             "/v1/worker/heartbeat", HeartbeatRequest(worker: worker, readyAt: nil, items: [item]),
             patience: WorkerSession.patienceBusy)
         switch answer.verdicts.first {
         case .lost, nil:
-            held.stop(job, reason: .lost)
-            throw MillraceError(.leaseLost, "the lease of job \(job) is lost")
-        case .cancel: held.stop(job, reason: .cancelled)
-        case .timeout: held.stop(job, reason: .timeout)
+            held.stop(leased.token, reason: .lost)
+            throw MillraceError(.leaseLost, "the lease of job \(leased.id) is lost")
+        case .cancel: held.stop(leased.token, reason: .cancelled)
+        case .timeout: held.stop(leased.token, reason: .timeout)
         case .held: break
         }
     }

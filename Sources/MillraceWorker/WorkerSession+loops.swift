@@ -64,8 +64,8 @@ extension WorkerSession {
     }
 
     func heartbeatLoop() async throws {
+        // The first one comes at once: it says that the model is loaded.
         while !Task.isCancelled {
-            try await surroundings.sleep(held.isEmpty ? heartbeat * 2 : heartbeat)
             let items = held.heartbeatItems()
             do {
                 try await beat(items)
@@ -78,6 +78,7 @@ extension WorkerSession {
                 held.restore(items)
                 logger.warning("heartbeat failed", metadata: ["error": "\(error)"])
             }
+            try await surroundings.sleep(held.isEmpty ? heartbeat * 2 : heartbeat)
         }
     }
 
@@ -88,9 +89,9 @@ extension WorkerSession {
         for (item, verdict) in zip(items, answer.verdicts) {
             switch verdict {
             case .held: break
-            case .cancel: held.stop(item.job, reason: .cancelled)
-            case .timeout: held.stop(item.job, reason: .timeout)
-            case .lost: held.stop(item.job, reason: .lost)
+            case .cancel: held.stop(item.token, reason: .cancelled)
+            case .timeout: held.stop(item.token, reason: .timeout)
+            case .lost: held.stop(item.token, reason: .lost)
             }
         }
         if answer.draining { shutdown.raise() }

@@ -7,7 +7,7 @@ from PIL import Image
 from millrace import Failure
 
 PAGES_MAX = int(os.environ.get("MILLRACE_PAGES_MAX", "200"))
-PIXELS_MAX = 100_000_000
+PIXELS_MAX = int(os.environ.get("MILLRACE_PIXELS_MAX", "100000000"))
 DPI_DEFAULT, DPI_MIN, DPI_MAX = 150, 72, 600
 
 #: For one call of a poppler tool, which never handles more than one page.

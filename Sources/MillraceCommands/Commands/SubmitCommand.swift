@@ -57,7 +57,9 @@ struct SubmitCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-        if files.isEmpty, input == nil { throw ValidationError("there is nothing to submit: name a file or give --input") }
+        if files.isEmpty, input == nil, parameters.isEmpty {
+            throw ValidationError("there is nothing to submit: name a file, or give --input or --param")
+        }
         if output != nil, !wait { throw ValidationError("--output needs --wait; later, `millrace jobs result` saves a result") }
         if let priority, !(0...9).contains(priority) { throw ValidationError("--priority goes from 0 (last) to 9 (first)") }
         if let timeToLive, !(timeToLive > 0) { throw ValidationError("--time-to-live must be more than 0 seconds") }

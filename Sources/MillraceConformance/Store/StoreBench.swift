@@ -35,7 +35,9 @@ struct StoreBench: Sendable {
     func lease(
         _ worker: WorkerID, jobsMax: Int = 100, endpoint: String = "ocr", variant: String = "a", for duration: Duration = .seconds(15)
     ) async throws -> [Job] {
-        try await store.lease(
+        // Whoever asks for work has been heard; a gateway touches the worker before it leases.
+        _ = try await store.touch(worker, readyAt: nil)
+        return try await store.lease(
             LeaseDemand(worker: worker, endpoint: endpoint, variant: variant, jobsMax: jobsMax, duration: duration))
     }
 

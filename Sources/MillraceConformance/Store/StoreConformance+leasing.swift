@@ -63,6 +63,28 @@ extension StoreConformance {
             try expectEqual(try await bench.renew(job), .held, "renewal")
             try expectEqual(try await bench.settle(job, .succeeded(outputs: [])), .held, "settling")
         },
+        promise("a worker that has been silent for a lease's length leases nothing until it is heard again") { bench in
+            let worker = try await bench.worker()
+            let job = try await bench.submit()
+            bench.clock.advance(by: .seconds(15))
+            let demand = LeaseDemand(worker: worker, endpoint: "ocr", variant: "a", jobsMax: 1, duration: .seconds(15))
+            try expectEqual(try await bench.store.lease(demand), [], "leased by a silent worker")
+            _ = try await bench.store.touch(worker, readyAt: nil)
+            try expectEqual(try await bench.store.lease(demand).map(\.id), [job.id], "leased when heard again")
+        },
+        promise("a lease that never reached its worker is given back, uncounted, when the worker asks again") { bench in
+            let known = try await bench.running()
+            let worker = try require(known.lease?.worker, "worker")
+            let lost = try await bench.submit()
+            try expectEqual(try await bench.lease(worker).map(\.id), [lost.id], "leased in the lost answer")
+            let demand = LeaseDemand(
+                worker: worker, endpoint: "ocr", variant: "a", jobsMax: 5, duration: .seconds(15),
+                held: [try require(known.lease?.token, "token")])
+            let again = try await bench.store.lease(demand)
+            try expectEqual(again.map(\.id), [lost.id], "leased again")
+            try expectEqual(again.map { [$0.attempt, $0.crashes, $0.leases] }, [[1, 0, 2]], "counters")
+            try expectEqual(try await bench.found(known), known, "the known lease")
+        },
         promise("many workers at once lease disjoint jobs") { bench in
             for _ in 0..<60 { _ = try await bench.submit() }
             let ids = try await bench.leaseConcurrently(workers: 6, on: [bench.store])

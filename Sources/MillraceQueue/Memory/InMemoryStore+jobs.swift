@@ -58,8 +58,12 @@ extension InMemoryStore: JobStore {
     public func lease(_ demand: LeaseDemand) async throws -> [Job] {
         try write { state in
             guard let worker = state.workers[demand.worker] else { throw MillraceError.workerMissing(demand.worker) }
-            guard !worker.draining, demand.jobsMax > 0 else { return [] }
             let now = surroundings.now()
+            for job in state.runningByExpiry(where: { $0.lease?.worker == demand.worker }) {
+                guard let transition = JobTransition.giveBack(job, unknownTo: demand, in: surroundings) else { continue }
+                state.apply(transition, at: now)
+            }
+            guard !worker.draining, demand.jobsMax > 0, worker.seenAt + demand.duration > now else { return [] }
             var taken: [JobTransition] = []
             for position in state.queued[Variant(endpoint: demand.endpoint, name: demand.variant)]?.elements ?? [] {
                 guard taken.count < demand.jobsMax else { break }

@@ -27,7 +27,8 @@ public protocol JobStore: Sendable {
 
     // Leasing
 
-    /// Takes up to `jobsMax` jobs that are due, the highest priority first, then the oldest. Empty when the worker is draining.
+    /// Takes up to `jobsMax` jobs that are due, the highest priority first, then the oldest. Empty when the worker is draining, and
+    /// when it has been silent for as long as the lease would last: who sends no heartbeats would lose it again.
     /// - Throws: `worker_unknown` when the worker is not registered.
     func lease(_ demand: LeaseDemand) async throws -> [Job]
     /// Renews leases and stores what the heartbeat brings; the verdicts are in the order of the renewals.

@@ -46,6 +46,14 @@ extension JobTransition {
         return JobTransition(job, [.state(job.change("leased"))])
     }
 
+    /// The worker asks for work and does not know of this lease: it was granted in an answer that never arrived. The job goes back,
+    /// uncounted. `nil` when the worker knows of it, or does not say what it knows.
+    public static func giveBack(_ job: Job, unknownTo demand: LeaseDemand, in surroundings: Surroundings) -> JobTransition? {
+        guard let held = demand.held, let lease = job.lease, lease.worker == demand.worker, !held.contains(lease.token) else { return nil }
+        let report = AttemptReport(job: job.id, token: lease.token, outcome: .released(reason: "the lease never reached its worker"))
+        return settle(job, with: report, in: surroundings).0
+    }
+
     /// A heartbeat. A lease that has passed its time but that nobody took is renewed: its worker lives.
     public static func renew(_ job: Job, with renewal: LeaseRenewal, in surroundings: Surroundings) -> (JobTransition?, LeaseVerdict) {
         guard job.isHeld(by: renewal.token) else { return (nil, .lost) }
