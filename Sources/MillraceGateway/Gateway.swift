@@ -33,15 +33,19 @@ public struct Gateway: Sendable {
         self.blobURLs = signer
         let keys = APIKeys(store: queue, surroundings: surroundings)
         self.keys = keys
-        func server(_ binding: GatewayServer.Binding, _ doors: Doors, asksForKeys: Bool) -> GatewayServer {
+        func server(_ binding: GatewayServer.Binding, _ doors: Doors, _ limits: GatewayServer.Limits, asksForKeys: Bool) -> GatewayServer {
             GatewayServer(
                 binding: binding, router: doors.router(keeper: Doorkeeper(keys: asksForKeys ? keys : nil), surroundings: surroundings),
-                idleTimeout: configuration.idleTimeout, acceptance: rooms.acceptance, logger: logger)
+                limits: limits, acceptance: rooms.acceptance, logger: logger)
         }
         publicServer = server(
             .tcp(host: configuration.host, port: configuration.port), rooms.publicDoors,
+            .init(
+                idle: configuration.idleTimeout, firstRequest: configuration.firstRequestTimeout,
+                connectionsMax: configuration.connectionsMax),
             asksForKeys: configuration.authentication == .required)
-        workerServer = server(.unix(path: configuration.workerSocketPath), rooms.workerDoors, asksForKeys: false)
+        workerServer = server(
+            .unix(path: configuration.workerSocketPath), rooms.workerDoors, .init(idle: configuration.idleTimeout), asksForKeys: false)
         deliveries = DeliveryService(
             queue: queue,
             sender: WebhookSender(
@@ -88,7 +92,7 @@ private struct Rooms {
         UploadRoutes(intake: intake, bytesMax: uploadBytesMax).add(to: &doors)
         BlobRoutes(intake: intake, signer: signer, answer: answer, bytesMax: uploadBytesMax).add(to: &doors)
         StatusRoutes(
-            queue: queue, overview: Overview(queue: queue, directory: directory), version: configuration.version,
+            queue: queue, overview: Overview(queue: queue, directory: directory, startProblem: configuration.startProblem), version: configuration.version,
             effectiveSettings: configuration.effectiveSettings, prometheus: prometheus, startedAt: surroundings.now(),
             surroundings: surroundings, acceptance: acceptance
         ).add(to: &doors)

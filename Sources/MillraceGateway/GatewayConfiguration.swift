@@ -23,6 +23,9 @@ public struct GatewayConfiguration: Sendable {
     /// For `/health`; secrets are already taken out.
     public var effectiveSettings: JSONValue
 
+    /// Why no worker of an endpoint can start, when that is so.
+    public var startProblem: @Sendable (_ endpoint: String) -> String? = { _ in nil }
+
     /// How long a lease lasts without a heartbeat, and how often workers send one.
     public var leaseDuration: Duration = .seconds(15)
     public var heartbeat: Duration = .seconds(5)
@@ -38,6 +41,10 @@ public struct GatewayConfiguration: Sendable {
     public var eventHeartbeat: Duration = .seconds(15)
     /// A connection on which nothing comes for so long is closed, also in the middle of a request.
     public var idleTimeout: Duration = .seconds(60)
+    /// A new TCP connection whose first request has not begun for so long is closed.
+    public var firstRequestTimeout: Duration = .seconds(10)
+    /// The most TCP connections at once; more are closed at once.
+    public var connectionsMax = 2048
 
     public init(
         host: String = "127.0.0.1", port: Int = 8080, workerSocketPath: String, endpoints: [EndpointConfiguration],

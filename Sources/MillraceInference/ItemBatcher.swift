@@ -83,9 +83,8 @@ public final class ItemBatcher: Sendable {
         defer { close() }
         var hints = wake.makeAsyncIterator()
         while !Task.isCancelled {
-            switch state.withLock({ $0.planner.next(at: surroundings.now(), moreExpected: $0.producers > 0) }) {
+            switch decide() {
             case .run(let batch):
-                state.withLock { $0.running = Set(batch.map(\.item.id)) }
                 await run(batch[...])
                 state.withLock { $0.running = [] }
             case .wait(let until):
@@ -93,6 +92,15 @@ public final class ItemBatcher: Sendable {
             case .idle:
                 guard await hints.next() != nil else { return }
             }
+        }
+    }
+
+    private func decide() -> BatchPlanner<Pending>.Decision {
+        state.withLock { state in
+            let decision = state.planner.next(at: surroundings.now(), moreExpected: state.producers > 0)
+            // Under the same lock: a cancellation finds every item either waiting or running.
+            if case .run(let batch) = decision { state.running = Set(batch.map(\.item.id)) }
+            return decision
         }
     }
 

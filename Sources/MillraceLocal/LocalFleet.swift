@@ -19,26 +19,36 @@ public final class LocalFleet: Fleet, Service {
         var info: FleetInstance
         /// `nil` until the process runs.
         var process: pid_t?
-        /// Set when this fleet asked it to stop.
-        var stopping = false
+        /// When this fleet asked it to stop.
+        var stoppedAt: Timestamp?
+        var stopping: Bool { stoppedAt != nil }
         /// Started by an earlier server, so not a child of this one.
         var adopted = false
     }
 
     private let commandLine: CommandLine
+    private let environment: [String: String]
     private let logFolder: String
-    private let drainLimit: Duration
+    private let drainLimit: @Sendable (_ endpoint: String) -> Duration
+    private let cleanUp: @Sendable (InstanceID) -> Void
     private let surroundings: Surroundings
     private let logger: Logger
     private let state = Mutex<[InstanceID: Instance]>([:])
     private let starts = AsyncStream<FleetInstance>.makeStream()
     private let ended = AsyncStream<FleetInterruption>.makeStream(bufferingPolicy: .bufferingNewest(1024))
 
+    /// - Parameters:
+    ///   - drainLimit: how long a worker of an endpoint may take to stop before it is killed.
+    ///   - cleanUp: removes what a worker may have left behind; called when its process is gone.
     public init(
-        logFolder: String, drainLimit: Duration, surroundings: Surroundings, logger: Logger, commandLine: @escaping CommandLine
+        logFolder: String, environment: [String: String], drainLimit: @escaping @Sendable (_ endpoint: String) -> Duration,
+        surroundings: Surroundings, logger: Logger, cleanUp: @escaping @Sendable (InstanceID) -> Void = { _ in },
+        commandLine: @escaping CommandLine
     ) throws {
         self.logFolder = logFolder
+        self.environment = environment
         self.drainLimit = drainLimit
+        self.cleanUp = cleanUp
         self.surroundings = surroundings
         self.logger = logger
         self.commandLine = commandLine
@@ -51,7 +61,7 @@ public final class LocalFleet: Fleet, Service {
             let mine = instances.values.filter { $0.info.endpoint == target.endpoint && $0.info.variant == target.variant }
             let staying = mine.count { !$0.stopping && !target.retire.contains($0.info.id) }
             let leaving = mine.filter { target.retire.contains($0.info.id) && !$0.stopping }
-            for instance in leaving { instances[instance.info.id]?.stopping = true }
+            for instance in leaving { instances[instance.info.id]?.stoppedAt = surroundings.now() }
             let missing = (0..<max(0, target.desired - staying)).map { _ in
                 FleetInstance(
                     id: "local:\(surroundings.makeID(WorkerKind.self))", endpoint: target.endpoint, variant: target.variant,
@@ -80,7 +90,7 @@ public final class LocalFleet: Fleet, Service {
 
     public func run() async throws {
         try await withThrowingDiscardingTaskGroup { group in
-            group.addTask { await self.watchAdopted() }
+            group.addTask { await self.watch() }
             // A stop must not cut the workers off: the stream of starts ends, and the group waits for the processes.
             await withGracefulShutdownHandler {
                 for await info in starts.stream {
@@ -98,11 +108,12 @@ public final class LocalFleet: Fleet, Service {
 extension LocalFleet {
     private func drainAll() async throws {
         let all = state.withLock { instances in
-            for id in instances.keys { instances[id]?.stopping = true }
+            for id in instances.keys where instances[id]?.stopping == false { instances[id]?.stoppedAt = surroundings.now() }
             return Array(instances.values)
         }
         for instance in all { terminate(instance) }
-        let deadline = surroundings.now() + drainLimit
+        // The watch kills what is over its limit; the moments beyond are for the kill itself.
+        let deadline = surroundings.now() + (all.map { drainLimit($0.info.endpoint) }.max() ?? .zero) + .seconds(5)
         while surroundings.now() < deadline, state.withLock({ !$0.isEmpty }) {
             try await surroundings.sleep(.milliseconds(50))
         }
@@ -114,14 +125,14 @@ extension LocalFleet {
     }
 
     private func supervise(_ info: FleetInstance) async {
-        let log = "\(logFolder)/\(info.endpoint)-\(info.id.dropFirst("local:".count)).log"
+        let log = WorkerLogs.path(in: logFolder, of: info)
         let status: String
         do {
             status = try await runProcess(info, log: log)
         } catch {
             status = "could not be started: \(error)"
         }
-        end(info.id, status: status, stderrTail: Self.tail(of: log))
+        end(info.id, status: status, stderrTail: WorkerLogs.tail(of: log))
     }
 
     private func runProcess(_ info: FleetInstance, log: String) async throws -> String {
@@ -132,7 +143,9 @@ extension LocalFleet {
         var options = PlatformOptions()
         options.createSession = true
         let result = try await Subprocess.run(
-            .path(FilePath(command.executable)), arguments: Arguments(command.arguments), platformOptions: options,
+            .path(FilePath(command.executable)), arguments: Arguments(command.arguments),
+            environment: .custom(Dictionary(uniqueKeysWithValues: environment.map { (Environment.Key(stringLiteral: $0.key), $0.value) })),
+            platformOptions: options,
             input: .none, output: .fileDescriptor(descriptor, closeAfterSpawningProcess: false),
             error: .fileDescriptor(descriptor, closeAfterSpawningProcess: false)
         ) { execution in
@@ -150,39 +163,38 @@ extension LocalFleet {
         }
     }
 
-    /// An adopted process is not our child: all that can be seen is that it is there.
-    private func watchAdopted() async {
+    /// Looks after what nobody tells: adopted processes, which are not our children, and those that do not stop when asked to.
+    private func watch() async {
         while (try? await surroundings.sleep(.seconds(1))) != nil {
-            let gone = state.withLock { instances in
-                instances.values.filter { $0.adopted && $0.process.map { !Self.isRunning($0, as: nil) } ?? false }
+            let all = state.withLock { Array($0.values) }
+            for instance in all where instance.adopted && instance.process.map({ !Self.isRunning($0, as: instance.info.id) }) ?? false {
+                end(instance.info.id, status: "gone", stderrTail: "")
             }
-            for instance in gone { end(instance.info.id, status: "gone", stderrTail: "") }
+            let now = surroundings.now()
+            for instance in all where instance.stoppedAt.map({ now.since($0) > drainLimit(instance.info.endpoint) }) ?? false {
+                guard let process = instance.process else { continue }
+                logger.warning("killing a worker that did not stop", metadata: ["worker.instance": "\(instance.info.id)"])
+                kill(process, SIGKILL)
+            }
         }
     }
 
     private func end(_ id: InstanceID, status: String, stderrTail: String) {
         guard let instance = state.withLock({ $0.removeValue(forKey: id) }) else { return }
         logger.info("worker ended", metadata: ["worker.instance": "\(id)", "worker.status": "\(status)"])
+        cleanUp(id)
+        WorkerLogs.prune(in: logFolder, endpoint: instance.info.endpoint)
         ended.continuation.yield(
             FleetInterruption(
                 instance: id, endpoint: instance.info.endpoint, variant: instance.info.variant,
-                reason: .ended(status: status, expected: instance.stopping || status == "exit 0", stderrTail: stderrTail)))
+                reason: .ended(
+                    status: status, expected: status == "exit 0" || instance.stopping && status.hasPrefix("signal"),
+                    stderrTail: stderrTail)))
     }
 
-    /// Whether a process lives and, when a name is given, was started under it: a process id alone may belong to another by now.
-    private static func isRunning(_ process: pid_t, as instance: InstanceID?) -> Bool {
-        guard kill(process, 0) == 0 || errno == EPERM else { return false }
-        guard let instance else { return true }
+    /// Whether a process lives and was started under this name: its id alone may belong to another by now, or to a zombie.
+    private static func isRunning(_ process: pid_t, as instance: InstanceID) -> Bool {
         guard let data = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") else { return false }
         return String(decoding: data, as: UTF8.self).contains(instance)
-    }
-
-    /// The last 4 KiB of a worker's log.
-    private static func tail(of path: String) -> String {
-        guard let handle = FileHandle(forReadingAtPath: path) else { return "" }
-        defer { try? handle.close() }
-        let size = (try? handle.seekToEnd()) ?? 0
-        try? handle.seek(toOffset: size > 4096 ? size - 4096 : 0)
-        return String(decoding: (try? handle.readToEnd()) ?? Data(), as: UTF8.self)
     }
 }

@@ -56,15 +56,21 @@ struct JobRow: Sendable {
         self.job = job
     }
 
-    /// A job of this row, as the table or a transition has it, with all its parts.
+    /// A job of this row, as the table or a transition has it, with its parameters.
     func complete(_ job: Job) throws -> Job {
         var job = job
         job.parameters = try JSONColumn.value(parameters) ?? [:]
-        job.input = try JSONColumn.value(input)
         return job
     }
 
     func completeJob() throws -> Job { try complete(job) }
+
+    /// The job with its inline input, for the worker that leases it.
+    func leasedJob() throws -> Job {
+        var job = try completeJob()
+        job.input = try JSONColumn.value(input)
+        return job
+    }
 
     static func find(_ id: JobID, in db: Database) throws -> JobRow? {
         let statement = try db.cachedStatement(sql: "SELECT \(columns) FROM job WHERE id = ?")

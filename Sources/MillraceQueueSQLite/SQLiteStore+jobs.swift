@@ -59,7 +59,7 @@ extension SQLiteStore: JobStore {
             }
             return taken
         }
-        return try taken.map { try $0.completeJob() }
+        return try taken.map { try $0.leasedJob() }
     }
 
     public func rescue(limit: Int) async throws -> [Job] {
@@ -77,8 +77,7 @@ extension SQLiteStore: JobStore {
 
     public func abandon(worker: WorkerID, reason: String, stderrTail: String?) async throws -> [Job] {
         try await write { step in
-            let held = try JobRow.all(.heldBy, [worker.data], in: step.db).sorted { $0.leaseOrder < $1.leaseOrder }
-            return try held.map { row in
+            try step.held(by: worker).map { row in
                 let transition = JobTransition.crash(row.job, reason: reason, stderrTail: stderrTail, in: step.surroundings)
                 return try step.apply(transition, to: row).completeJob()
             }
@@ -132,9 +131,14 @@ extension WriteStep {
         return try Bool.fetchOne(statement, arguments: [demand.endpoint, demand.variant]) == true
     }
 
+    /// What a worker holds, in the order in which its leases end.
+    func held(by worker: WorkerID) throws -> [JobRow] {
+        try JobRow.all(.heldBy, [worker.data], in: db).sorted { $0.leaseOrder < $1.leaseOrder }
+    }
+
     fileprivate func giveBackUnknown(to demand: LeaseDemand) throws {
         guard demand.held != nil else { return }
-        for row in try JobRow.all(.heldBy, [demand.worker.data], in: db) {
+        for row in try held(by: demand.worker) {
             guard let transition = JobTransition.giveBack(row.job, unknownTo: demand, in: surroundings) else { continue }
             _ = try apply(transition, to: row)
         }

@@ -45,6 +45,9 @@ extension SQLiteStore: WorkerRegistry {
 
     public func deregister(_ worker: WorkerID) async throws {
         try await write { step in
+            for row in try step.held(by: worker) {
+                if let transition = JobTransition.giveBack(row.job, in: step.surroundings) { _ = try step.apply(transition, to: row) }
+            }
             guard try step.changing("DELETE FROM worker WHERE id = ?", [worker.data]) > 0 else { return }
             step.topics.all.insert(.worker)
         }

@@ -26,6 +26,8 @@ public final class ProcessModelRunner: ModelRunner {
         var isClosed = false
         var isRunning = false
         var items = RunnerItems()
+        /// Told when an item of the running batch was asked to stop.
+        var stops: AsyncStream<Void>.Continuation?
         var backoff: RestartBackoff
     }
 
@@ -48,7 +50,12 @@ public final class ProcessModelRunner: ModelRunner {
     /// Starts the handler and waits for its model.
     /// - Throws: ``JobFailure`` `model_unavailable`, with the end of the handler's standard error.
     public func load() async throws {
-        _ = try await readyProcess()
+        do {
+            _ = try await readyProcess()
+        } catch {
+            try await leaveIfCancelled()
+            throw error
+        }
     }
 
     public func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
@@ -59,8 +66,8 @@ public final class ProcessModelRunner: ModelRunner {
         }
         defer { state.withLock { $0.isRunning = false } }
         var waiting = encode(batch)
-        while !waiting.isEmpty {
-            state.withLock { state in waiting.removeAll { state.items.isSettled($0.item) } }
+        while true {
+            waiting = unsettled(waiting)
             guard !waiting.isEmpty else { break }
             try await runSome(of: waiting, observer: observer)
         }
@@ -68,8 +75,11 @@ public final class ProcessModelRunner: ModelRunner {
     }
 
     public func cancel(_ item: ItemID, reason: CancellationReason) async {
-        let process = state.withLock { $0.items.stop(item, reason: reason) ? $0.process : nil }
+        let (process, stops) = state.withLock { state in
+            state.items.stop(item, reason: reason) ? (state.process, state.stops) : (nil, nil)
+        }
         process?.cancel(item, reason: reason)
+        stops?.yield()
     }
 
     /// Asks the handler to exit and waits until nothing of it is left.
@@ -99,15 +109,18 @@ public final class ProcessModelRunner: ModelRunner {
 
     /// Runs as many items as one batch of the handler can have.
     private func runSome(of waiting: [RunnerWorkMessage.Item], observer: any ItemObserver) async throws {
-        let process: HandlerProcess
-        let batchMax: Int
+        let ready: (process: HandlerProcess, batchMax: Int)?
         do {
-            (process, batchMax) = try await readyProcess()
-            try Task.checkCancellation()
+            ready = try await readyProcess(for: waiting)
+            try await leaveIfCancelled()
         } catch let failure as JobFailure {
-            try Task.checkCancellation()
-            return settle(Dictionary(waiting.map { ($0.item, .failed(failure)) }, uniquingKeysWith: { first, _ in first }))
+            try await leaveIfCancelled()
+            // An item that was asked to stop meanwhile has stopped, whatever became of the start.
+            return settle(Dictionary(unsettled(waiting).map { ($0.item, .failed(failure)) }, uniquingKeysWith: { first, _ in first }))
         }
+        // A start takes long enough for items to be asked to stop, which a handler that is not there cannot be told.
+        let waiting = unsettled(waiting)
+        guard let (process, batchMax) = ready, !waiting.isEmpty else { return }
         let chunk = HandlerBatching.first(of: waiting, itemsMax: batchMax)
         let end = try await process.run(chunk, observer: observer) { [self] in
             state.withLock { state in chunk.reduce(into: [:]) { $0[$1.item] = state.items.stopping($1.item) } }
@@ -130,15 +143,57 @@ public final class ProcessModelRunner: ModelRunner {
         }
     }
 
+    private func unsettled(_ items: [RunnerWorkMessage.Item]) -> [RunnerWorkMessage.Item] {
+        state.withLock { state in items.filter { !state.items.isSettled($0.item) } }
+    }
+
     private func settle(_ outcomes: [ItemID: ItemOutcome]) {
         state.withLock { $0.items.settle(outcomes) }
     }
 
     // MARK: The process
 
-    /// The handler, loaded; started when there is none.
-    private func readyProcess() async throws -> (HandlerProcess, batchMax: Int) {
-        if let process = state.withLock({ $0.process }) { return (process, try await process.untilReady()) }
+    /// The handler, loaded; `nil` as soon as every one of the items has been asked to stop. Its start goes on then, for
+    /// the items that come next.
+    private func readyProcess(for items: [RunnerWorkMessage.Item]) async throws -> (process: HandlerProcess, batchMax: Int)? {
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await Optional(self.readyProcess()) }
+            group.addTask {
+                await self.untilSettled(items)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next()!
+        }
+    }
+
+    private func untilSettled(_ items: [RunnerWorkMessage.Item]) async {
+        let (stops, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        state.withLock { $0.stops = continuation }
+        // What was asked before this stream was there is seen too.
+        continuation.yield()
+        for await _ in stops where unsettled(items).isEmpty { return }
+    }
+
+    /// The handler, loaded; started when there is none. When the task is cancelled its start goes on.
+    private func readyProcess() async throws -> (process: HandlerProcess, batchMax: Int) {
+        let process = try await currentProcess()
+        do {
+            let batchMax = try await process.untilReady()
+            state.withLock { $0.backoff.succeeded() }
+            return (process, batchMax)
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            await discard(process)
+            state.withLock { $0.backoff.failed(at: surroundings.now()) }
+            throw error
+        }
+    }
+
+    /// The handler, loaded or not; launched when there is none.
+    private func currentProcess() async throws -> HandlerProcess {
+        if let process = state.withLock({ $0.process }) { return process }
         if let wait = state.withLock({ $0.backoff.wait(at: surroundings.now()) }) { try await surroundings.sleep(wait) }
         if state.withLock({ $0.isClosed }) { throw CancellationError() }
         let process = try await HandlerProcess.launch(configuration, logger: logger, surroundings: surroundings)
@@ -147,16 +202,14 @@ public final class ProcessModelRunner: ModelRunner {
             return state.isClosed
         }
         if isClosed { await process.shutdown() }
-        do {
-            let batchMax = try await process.untilReady()
-            state.withLock { $0.backoff.succeeded() }
-            return (process, batchMax)
-        } catch {
-            await discard(process)
-            state.withLock { $0.backoff.failed(at: surroundings.now()) }
-            try Task.checkCancellation()
-            throw error
-        }
+        return process
+    }
+
+    /// Nobody waits any more: a handler that is being started is ended.
+    private func leaveIfCancelled() async throws {
+        guard Task.isCancelled else { return }
+        if let process = state.withLock({ $0.process }), await process.abandonStart() { await discard(process) }
+        throw CancellationError()
     }
 
     /// Waits until a process is gone; the next batch starts another.

@@ -49,6 +49,9 @@ public struct ProcessRunnerLimits: Sendable, Equatable {
     public var startMax: Duration = .seconds(120)
     /// How long an item that was asked to stop may go on before its process is ended.
     public var cancelGrace: Duration = .seconds(10)
+    /// The same for an item that has to stop because its worker drains: soon the fleet ends the worker anyway, and a
+    /// process that is ended here leaves time to give the job back. At most ``cancelGrace``.
+    public var drainGrace: Duration = .seconds(3)
     /// Between SIGTERM and SIGKILL.
     public var terminateGrace: Duration = .seconds(5)
     /// How long a handler that closed a channel, or was asked to shut down, may take to exit.

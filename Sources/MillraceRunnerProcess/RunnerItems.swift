@@ -5,19 +5,30 @@ import MillraceInference
 struct RunnerItems {
     /// Batches that failed and are never run again must not fill the memory.
     private static let rememberedMax = 4096
+    private static let earlyMax = 1024
 
     private var known: Set<ItemID> = []
     private var outcomes: [ItemID: ItemOutcome] = [:]
     private var stopped: [ItemID: CancellationReason] = [:]
+    /// Items that were asked to stop but are not here, oldest first: whoever asks does so on a task of its own, which
+    /// may overtake the item's batch. One that has left already stays in it without harm, for no id is used twice.
+    private var early: [(item: ItemID, reason: CancellationReason)] = []
 
     mutating func admit(_ items: [ItemID]) {
-        if known.count > Self.rememberedMax { self = RunnerItems() }
+        if known.count > Self.rememberedMax { (known, outcomes, stopped) = ([], [:], [:]) }
         known.formUnion(items)
+        for (item, reason) in early where known.contains(item) { _ = stop(item, reason: reason) }
+        early.removeAll { known.contains($0.item) }
     }
 
-    /// Notes that an item was asked to stop. `false`: it has been answered or was never here.
+    /// Notes that an item was asked to stop. `false`: it has been answered or is not here yet.
     mutating func stop(_ item: ItemID, reason: CancellationReason) -> Bool {
-        guard known.contains(item), outcomes[item] == nil else { return false }
+        guard known.contains(item) else {
+            if early.count >= Self.earlyMax { early.removeFirst() }
+            early.append((item, reason))
+            return false
+        }
+        guard outcomes[item] == nil else { return false }
         stopped[item] = reason
         return true
     }

@@ -10,7 +10,9 @@ public protocol ScalingSource: Sendable {
     func observe(instances: [FleetInstance]) async throws -> [VariantObservation]
     func drain(_ workers: [WorkerID]) async throws
     /// The worker of this instance is gone: its leases end now, not when they expire.
-    func workerEnded(instance: InstanceID, status: String, stderrTail: String) async throws -> WorkerEnding
+    func workerEnded(instance: InstanceID, of endpoint: String, status: String, stderrTail: String) async throws -> WorkerEnding
+    /// Gives whoever waits on the hints one.
+    func nudge()
     /// A stream of hints that backlog or workers changed.
     func hints() -> AsyncStream<Void>
 }
@@ -83,7 +85,9 @@ public struct Autoscaler: Service {
     private func apply(_ decision: ScalingDecision, to observation: VariantObservation) async throws -> Timestamp? {
         let retire = observation.workers.filter { $0.activity == .draining(holdsWork: false) }
         let serving = observation.workers.count { !$0.isDraining }
-        var desired = decision.desired
+        // One that said goodbye and has not ended yet still has its place: its end, which is near, tells whether it was a failure.
+        let leaving = observation.workers.count { $0.id == nil && $0.isDraining }
+        var desired = max(serving, decision.desired - leaving)
         var retryAt: Timestamp?
         if desired > serving, let until = backoffs.of(observation.variantKey).waitsUntil(surroundings.now()) {
             desired = serving
@@ -111,7 +115,8 @@ public struct Autoscaler: Service {
             guard case .ended(let status, let expected, let tail) = interruption.reason else { continue }
             let key = "\(interruption.endpoint)/\(interruption.variant)"
             do {
-                let ending = try await source.workerEnded(instance: interruption.instance, status: status, stderrTail: tail)
+                let ending = try await source.workerEnded(
+                    instance: interruption.instance, of: interruption.endpoint, status: status, stderrTail: tail)
                 if expected || ending == .wasReady {
                     backoffs.update(key) { $0.succeeded() }
                 } else {
@@ -123,6 +128,7 @@ public struct Autoscaler: Service {
             } catch {
                 logger.warning("could not record the end of a worker; its leases will expire", metadata: ["error": "\(error)"])
             }
+            source.nudge()
         }
     }
 

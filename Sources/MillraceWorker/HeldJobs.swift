@@ -21,11 +21,11 @@ final class HeldJobs: Sendable {
     }
 
     /// Lines kept between two heartbeats; more are counted and dropped.
-    private static let logLinesMax = 500
+    fileprivate static let logLinesMax = 500
 
     private let state = Mutex<[LeaseToken: Held]>([:])
-    /// Who waits for a place: streams of the number of jobs held.
-    private let watchers = Mutex<[Int: AsyncStream<Int>.Continuation]>([:])
+    /// Who waits for a place.
+    private let watchers = Mutex<[Int: AsyncStream<Void>.Continuation]>([:])
     /// Which lease each running item belongs to.
     private let items = Mutex<[ItemID: LeaseToken]>([:])
 
@@ -51,23 +51,20 @@ final class HeldJobs: Sendable {
     }
 
     func remove(_ token: LeaseToken) {
-        let count = state.withLock { held in
-            held[token] = nil
-            return held.count
-        }
-        for watcher in watchers.withLock({ Array($0.values) }) { watcher.yield(count) }
+        state.withLock { $0[token] = nil }
+        for watcher in watchers.withLock({ Array($0.values) }) { watcher.yield() }
     }
 
-    /// The number of jobs held, now and each time that one has ended.
-    func counts() -> AsyncStream<Int> {
-        let (stream, continuation) = AsyncStream<Int>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    /// A hint now and each time that a job has ended; whoever gets one looks at ``count`` itself.
+    func departures() -> AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let id = watchers.withLock { watchers in
             let id = (watchers.keys.max() ?? 0) + 1
             watchers[id] = continuation
             return id
         }
         continuation.onTermination = { [weak self] _ in self?.watchers.withLock { _ = $0.removeValue(forKey: id) } }
-        continuation.yield(count)
+        continuation.yield()
         return stream
     }
 
@@ -135,7 +132,7 @@ extension HeldJobs {
     func restore(_ items: [HeartbeatRequest.Item]) {
         state.withLock { held in
             for item in items where held[item.token] != nil {
-                held[item.token]!.logs.insert(contentsOf: item.logs, at: 0)
+                held[item.token]!.restore(item.logs)
                 if item.progress != nil { held[item.token]!.progressSent = nil }
             }
         }
@@ -154,6 +151,13 @@ extension HeldJobs {
 }
 
 extension HeldJobs.Held {
+    /// Puts lines back that could not be sent; what is over the limit is counted and dropped.
+    fileprivate mutating func restore(_ lines: [LogLine]) {
+        logs = lines + logs
+        logsDropped += max(0, logs.count - HeldJobs.logLinesMax)
+        logs = Array(logs.prefix(HeldJobs.logLinesMax))
+    }
+
     fileprivate mutating func takeLogs() -> [LogLine] {
         defer {
             logs = []

@@ -15,24 +15,15 @@ struct JobObserver: ItemObserver {
     }
 
     func log(_ line: LogLine, of item: ItemID?) {
-        let leased = (item.flatMap { held.lease(of: $0)?.token } ?? held.onlyLease).flatMap { held.leased($0) }
-        if let leased { held.log(line, of: leased.token) }
-        logger.log(level: line.level.loggerLevel, "\(line.message)", metadata: leased.map { ["job.id": "\($0.id)"] })
+        if let token = item.flatMap({ held.lease(of: $0)?.token }) ?? held.onlyLease {
+            held.log(line, of: token)
+        } else {
+            logger.debug("\(line.message)")
+        }
     }
 
     func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws {
         guard let leased = held.lease(of: item) else { throw MillraceError(.leaseLost, "item \(item) is not running") }
         try await storeCheckpoint(path, position, leased)
-    }
-}
-
-extension LogLine.Level {
-    var loggerLevel: Logger.Level {
-        switch self {
-        case .debug: .debug
-        case .info: .info
-        case .warning: .warning
-        case .error: .error
-        }
     }
 }

@@ -28,7 +28,10 @@ final class ShutdownFlag: Sendable {
                 return nil
             }
             defer { group.cancelAll() }
-            return try await group.next() ?? nil
+            if let value = try await group.next() ?? nil { return value }
+            // The flag came first, but an answer may have come with it, and it may hold jobs: it must not be dropped.
+            group.cancelAll()
+            return try? await group.next() ?? nil
         }
     }
 

@@ -59,11 +59,14 @@ public struct Worker: Service {
             worker: surroundings.makeID(), endpoint: identity.endpoint, variant: identity.variant, instance: identity.instance,
             host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier), startedAt: startedAt)
         let welcome: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: .seconds(30))
+        try prepareScratch()
         let engine = try makeEngine(welcome.configuration)
         do {
-            try await engine.runner.load()
+            try await load(engine, gateway, registration.worker, heartbeat: .milliseconds(Int64(welcome.heartbeatSeconds * 1000)))
         } catch {
             await goodbye(gateway, registration.worker)
+            // Told to stop while it loaded: that is no failure.
+            if error is CancellationError { return await engine.runner.close() }
             throw error
         }
         let session = WorkerSession(
@@ -77,6 +80,30 @@ public struct Worker: Service {
         await goodbye(gateway, registration.worker)
         try? FileManager.default.removeItem(atPath: identity.scratchFolder)
         try result.get()
+    }
+
+    /// Loads the model, which may take minutes, while heartbeats say that the worker lives. A stop ends the loading.
+    private func load(_ engine: Engine, _ gateway: GatewayConnection, _ worker: WorkerID, heartbeat: Duration) async throws {
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await engine.runner.load() }
+                group.addTask {
+                    while true {
+                        try await surroundings.sleep(heartbeat * 2)
+                        let _: HeartbeatResponse? = try? await gateway.call(
+                            "/v1/worker/heartbeat", HeartbeatRequest(worker: worker, readyAt: nil, items: []), patience: .zero)
+                    }
+                }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        }
+    }
+
+    private func prepareScratch() throws {
+        try? FileManager.default.removeItem(atPath: identity.scratchFolder)
+        try FileManager.default.createDirectory(
+            atPath: identity.scratchFolder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     }
 
     private func goodbye(_ gateway: GatewayConnection, _ worker: WorkerID) async {

@@ -45,6 +45,11 @@ extension WorkerSession {
             }
         }
         switch error {
+        case let failure as JobFailure where failure.code == ErrorCode.modelUnavailable.rawValue:
+            // It says nothing about the job: another worker may have the model. This one cannot go on.
+            logger.error("the model is gone; stopping", metadata: ["error": "\(failure.message)"])
+            shutdown.raise()
+            return .released(reason: failure.message)
         case let failure as JobFailure: return .failed(failure)
         case let error as MillraceError: return .failed(JobFailure(error, retryable: error.code == .unavailable))
         case is CancellationError: return .released(reason: "the worker is stopping")

@@ -15,7 +15,8 @@ extension WorkerSession {
         while !shutdown.isRaised, !Task.isCancelled {
             let room = jobsMax - held.count
             guard room > 0 else {
-                await held.waitForRoom(below: jobsMax)
+                // A stop must not wait for a job to end: the drain has its own deadline.
+                _ = try? await shutdown.race { await held.waitForRoom(below: jobsMax) }
                 continue
             }
             do {
@@ -49,8 +50,8 @@ extension WorkerSession {
     func drain() async {
         guard !held.isEmpty else { return }
         logger.info("draining", metadata: ["jobs.held": "\(held.count)"])
-        // Room for the last words within the fleet's own deadline.
-        let limit = max(configuration.scaling.drain - .seconds(5), .seconds(1))
+        // Within the fleet's own deadline there must be room for a handler's tear-down and for the last words.
+        let limit = max(configuration.scaling.drain - .seconds(12), .seconds(1))
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await held.waitForAll() }
             group.addTask {
@@ -74,6 +75,9 @@ extension WorkerSession {
                 await registerAgain()
             } catch is CancellationError {
                 return
+            } catch let error as MillraceError where error.code == .tooLarge {
+                // Log lines must not cost the leases: without them the next heartbeat is small.
+                logger.warning("a heartbeat was too large; its log lines are dropped")
             } catch {
                 held.restore(items)
                 logger.warning("heartbeat failed", metadata: ["error": "\(error)"])
@@ -101,6 +105,6 @@ extension WorkerSession {
 extension HeldJobs {
     /// Waits until fewer than `limit` jobs are held.
     func waitForRoom(below limit: Int) async {
-        for await count in counts() where count < limit { return }
+        for await _ in departures() where count < limit { return }
     }
 }

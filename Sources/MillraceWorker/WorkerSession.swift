@@ -53,9 +53,6 @@ struct WorkerSession: Sendable {
     }
 
     func run() async throws {
-        try? FileManager.default.removeItem(atPath: scratchFolder)
-        try FileManager.default.createDirectory(
-            atPath: scratchFolder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask(executorPreference: executor) { await batcher.run() }
             group.addTask { try await heartbeatLoop() }

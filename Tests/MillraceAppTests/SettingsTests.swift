@@ -104,9 +104,29 @@ import Testing
         #expect(try load("lease: 10s\nendpoints: { o: { model: model, runLimit: \(text) } }\n").endpoints[0].runLimit.milliseconds == milliseconds)
     }
 
-    @Test(arguments: ["15", "s", "-1s", "1e3s", "five minutes"])
+    @Test(arguments: ["15", "s", "-1s", "1e3s", "five minutes", "99999999999999d"])
     func `anything else is no duration`(text: String) {
         #expect(fault("endpoints: { o: { model: model, runLimit: \"\(text)\" } }\n").contains("must be a duration"))
+    }
+
+    @Test func `a handler's version changes with every file that it may read, and with no other`() throws {
+        func version(_ versions: Bool = true) throws -> String {
+            try write("millrace.yaml", "endpoints: { o: { model: model } }\n")
+            let file = folder.appendingPathComponent("millrace.yaml").path
+            return try SettingsLoader.load(flags: .init(file: file), environment: [:], versions: versions).endpoints[0].modelVersion
+        }
+        let first = try version()
+        for hidden in [".cache", "__pycache__", "part"] {
+            try FileManager.default.createDirectory(at: folder.appendingPathComponent("model/\(hidden)"), withIntermediateDirectories: true)
+        }
+        for name in [".notes", "test_handler.py", "x.pyc", ".cache/weights.bin", "__pycache__/y.txt"] { try write("model/\(name)", "x") }
+        #expect(try version() == first)
+        try write("model/part/weights.bin", "x")
+        let second = try version()
+        #expect(second != first)
+        try write("model/part/weights.bin", "y")
+        #expect(try version() != second)
+        #expect(try version(false) == "")
     }
 
     @Test func `every environment variable in the registry is one of ours`() {

@@ -115,6 +115,45 @@ struct StatusTests {
         }
     }
 
+    @Test("A body that is no HTTP is the client's mistake")
+    func badChunk() async throws {
+        try await withGateway { gateway in
+            let head = "POST /v1/endpoints/text/jobs HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
+            let answer = try await talk(to: gateway, [head, "2\r\nhi\r\nZZ\r\n"])
+            #expect(answer.hasPrefix("HTTP/1.1 400") && answer.contains("malformed_request"), "\(answer)")
+            #expect(gateway.blobs.state.withLock { $0.blobs.isEmpty })
+        }
+        for error in [HTTPParserError.invalidEOFState, ChannelError.inputClosed, IOError(errnoCode: ECONNRESET, reason: "read")] as [any Error] {
+            #expect(Problem(describing: error).status == .badRequest)
+        }
+    }
+
+    @Test("A connection on which nothing comes is closed, and so is one too many")
+    func silentConnections() async throws {
+        try await withGateway({ $0.firstRequestTimeout = .milliseconds(50) }) { gateway in
+            let (nothing, half) = (try await talk(to: gateway, []), try await talk(to: gateway, ["GET /healthz HT"]))
+            #expect(nothing.isEmpty && half.isEmpty)
+        }
+        try await withGateway({ $0.connectionsMax = 0 }) { gateway in
+            let refused = try await talk(to: gateway, [])
+            #expect(refused.isEmpty)
+        }
+        let room = ConnectionRoom(1)
+        #expect(room.enter() && !room.enter() && !room.enter())
+        room.leave()
+        #expect(room.enter())
+    }
+
+    @Test(
+        "A query that says nothing to its address is refused",
+        arguments: ["/?a", "/healthz?a=1", "/readyz?a", "/health?a=1", "/metrics?a=1", "/v1/endpoints?a=1", "/v1/endpoints/text?a", "/v1/workers?limit=1", "/v1/jobs?state=", "/v1/jobs?state=,"])
+    func queries(path: String) async throws {
+        try await withGateway { gateway in
+            let answer = try await gateway.send(.GET, path)
+            #expect(answer.problem?.code == "malformed_request")
+        }
+    }
+
     @Test("A client that waits for 100 Continue gets it")
     func expectContinue() async throws {
         try await withGateway { gateway in

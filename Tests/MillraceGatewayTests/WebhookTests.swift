@@ -207,7 +207,9 @@ struct WebhookTests {
             "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/", "http://[::1]/", "http://[::ffff:10.0.0.1]/",
             "http://localhost:8080/x", "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1:80/", "http://[fd00:ec2::254]/",
             "http://inside.example/", "http://both.example/", "http://exa mple.com/", "http://example.com/\u{e9}", "gopher://example.com",
-            "http://nowhere.example/",
+            "http://nowhere.example/", "http://1.1.1.1:99999/", "http://1.1.1.1:0/", "http://1.1.1.1:65536/", "http://1.1.1.1:-1/", "http://1.1.1.1:+80/",
+            "http://1.1.1.1:99999999999999999999999999999999/", "http://[2606:4700::1111]:70000/", "http://1.1.1.1:80:80/", "http://1.1.1.1%00.127.0.0.1/",
+            "http://1.1.1.1%2f.example.com/", "http://1.1.1.1,2.2.2.2/", "http://[fe80::1%25eth0]/", "http://[2606:4700::1111]x/",
         ])
     func refused(url: String) async {
         let error = await #expect(throws: MillraceError.self) { try await Self.guarded.check(url) }

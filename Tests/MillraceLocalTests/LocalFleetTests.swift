@@ -10,7 +10,10 @@ import Testing
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-fleet-\(UInt64.random(in: 0...UInt64.max))").path
 
     private func fleet(running script: String) throws -> LocalFleet {
-        try LocalFleet(logFolder: folder, drainLimit: .seconds(20), surroundings: .system, logger: Logger(label: "test")) { _, _, instance in
+        try LocalFleet(
+            logFolder: folder, environment: ["PATH": "/usr/bin:/bin"], drainLimit: { _ in .seconds(20) }, surroundings: .system,
+            logger: Logger(label: "test")
+        ) { _, _, instance in
             ("/bin/sh", ["-c", script, instance])
         }
     }

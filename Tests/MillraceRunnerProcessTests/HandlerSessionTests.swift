@@ -88,7 +88,7 @@ struct HandlerSessionTests {
         var session = running(1, 2)
         let cancel = Action.sendControl(.cancel(.init(item: 2, reason: .draining)))
         let actions9 = session.cancel(2, reason: .draining)
-        #expect(actions9 == [cancel, .setTimer(.cancel(2), limits.cancelGrace)])
+        #expect(actions9 == [cancel, .setTimer(.cancel(2), .seconds(3))])
         let actions10 = session.cancel(2, reason: .lost)
         #expect(actions10 == [.sendControl(.cancel(.init(item: 2, reason: .lost)))])
         let actions11 = session.cancel(7, reason: .cancelled)
@@ -97,6 +97,17 @@ struct HandlerSessionTests {
         #expect(actions12 == [.clearTimer(.cancel(2))])
         let actions13 = session.cancel(2, reason: .cancelled)
         #expect(actions13.isEmpty)
+    }
+
+    @Test("gives an item less time once the worker drains, but never anew")
+    func drains() {
+        var session = running(1)
+        let cancelled = session.cancel(1, reason: .cancelled)
+        #expect(cancelled.last == .setTimer(.cancel(1), limits.cancelGrace))
+        let draining = session.cancel(1, reason: .draining)
+        #expect(draining.last == .setTimer(.cancel(1), limits.drainGrace))
+        let again = session.cancel(1, reason: .draining)
+        #expect(again == [.sendControl(.cancel(.init(item: 1, reason: .draining)))])
     }
 
     @Test("makes an item that says cancelled unasked a failure of its own")

@@ -52,7 +52,8 @@ private final class ScriptedSource: ScalingSource {
     }
 
     func drain(_ workers: [WorkerID]) async throws {}
-    func workerEnded(instance: InstanceID, status: String, stderrTail: String) async throws -> WorkerEnding { .wasReady }
+    func workerEnded(instance: InstanceID, of endpoint: String, status: String, stderrTail: String) async throws -> WorkerEnding { .wasReady }
+    func nudge() {}
     func hints() -> AsyncStream<Void> { AsyncStream { $0.yield() } }
 }
 

@@ -136,13 +136,31 @@ class Server:
 
     def events(self, identifier):
         """All events of a finished job, as pairs of a name and its data."""
-        _, _, content = self.call("GET", f"/v1/jobs/{identifier}/events")
+        return self._parse_events(self.call("GET", f"/v1/jobs/{identifier}/events")[2])
+
+    @staticmethod
+    def _parse_events(content):
         events = []
         for block in content.decode().split("\n\n"):
             fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and not line.startswith(":"))
             if "event" in fields:
                 events.append((fields["event"], json.loads(fields["data"])))
         return events
+
+    def events_so_far(self, identifier):
+        """The states of a job up to now, as pairs like those of `events`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        content = b""
+        try:
+            connection.request("GET", f"/v1/jobs/{identifier}/events", headers={"Authorization": f"Bearer {self.key}"})
+            response = connection.getresponse()
+            while chunk := response.read1(65536):
+                content += chunk
+        except TimeoutError:
+            pass
+        finally:
+            connection.close()
+        return self._parse_events(content)
 
     def wait(self, identifier, state="succeeded", seconds=120):
         """Waits until the job has ended and says how; it must have ended as `state`."""

@@ -12,7 +12,7 @@ from millrace import handler  # noqa: E402
 import dataset  # noqa: E402
 import export  # noqa: E402
 from settings import Settings  # noqa: E402
-from training import Training  # noqa: E402
+from training import DamagedCheckpoint, Training  # noqa: E402
 
 
 @handler
@@ -37,7 +37,12 @@ def begin(item, settings, data):
     """A fresh training, or one that goes on where an earlier attempt was stored."""
     if item.checkpoint is None:
         return Training.fresh(settings, data)
-    training = Training.restored(settings, data, item.checkpoint.path)
+    try:
+        training = Training.restored(settings, data, item.checkpoint.path)
+    except DamagedCheckpoint as error:
+        # Every attempt would be given the same file, so refusing it would only lose the job.
+        item.log(f"the checkpoint cannot be read ({error}); starting afresh", level="warning")
+        return Training.fresh(settings, data)
     item.log(f"going on after epoch {training.epoch}")
     return training
 

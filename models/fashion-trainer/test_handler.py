@@ -159,10 +159,15 @@ class UploadedData(TrainerCase):
     def test_a_diverging_training_says_so(self):
         self.refused("training_diverged", self.uploads(), learningRate=10, hiddenLayers=4, epochs=30)
 
-    def test_a_damaged_checkpoint_is_refused(self):
-        checkpoint = {"path": str(self.file("checkpoint", b"junk")), "position": {"epoch": 1}}
-        answer = self.runner.run_one(files=self.uploads(), checkpoint=checkpoint)
-        self.assertEqual(answer.code, "checkpoint_damaged")
+    def test_a_damaged_checkpoint_costs_the_epochs_in_it_and_not_the_job(self):
+        for content in (b"junk", b"", b"PK\x03\x04cut off"):
+            checkpoint = {"path": str(self.file("checkpoint", content)), "position": {"epoch": 1}}
+            answer = self.runner.run_one(files=self.uploads(), parameters={"epochs": 2}, checkpoint=checkpoint)
+            self.assertEqual(answer.kind, "result", answer.message)
+            self.assertEqual([record["epoch"] for record in answer.json["history"]], [1, 2])
+            warnings = [log["message"] for log in answer.logs if log["level"] == "warning"]
+            self.assertEqual(len(warnings), 1, answer.logs)
+            self.assertIn("starting afresh", warnings[0])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import math
 import time
 import zipfile
+import zlib
 
 import numpy
 
@@ -15,6 +16,10 @@ from network import Network
 
 _REPORT_SECONDS = 0.5
 _TEST_BATCH = 1000
+
+
+class DamagedCheckpoint(Exception):
+    """A file that is not, or no longer, one of ``Training.saved``'s."""
 
 
 class Training:
@@ -33,16 +38,15 @@ class Training:
 
     @staticmethod
     def restored(settings, data, path):
-        """Raises ``Failure`` for a file that is not one of ``saved``'s."""
+        """Raises ``DamagedCheckpoint`` for a file that is not one of ``saved``'s."""
         try:
             with numpy.load(path, allow_pickle=False) as stored:
                 history = json.loads(stored["history"].tobytes())
                 layers = sum(name.startswith("weight") for name in stored)
                 lists = [[stored[f"{kind}{i}"] for i in range(layers)] for kind in ("weight", "bias")]
                 velocities = [stored[f"velocity{i}"] for i in range(2 * layers)]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            message = f"the checkpoint cannot be read: {error}"
-            raise Failure("checkpoint_damaged", message, hint="Submit the job anew.") from None
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            raise DamagedCheckpoint(str(error)) from None
         return Training(settings, data, Network(*lists, velocities), history)
 
     @property

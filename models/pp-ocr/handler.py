@@ -23,7 +23,7 @@ def read(batch):
 
 def read_job(item):
     """One page is in memory at a time; after each a checkpoint, so that a later attempt starts at the next page."""
-    pages = documents.open_all(item.files, item.parameters, item.workdir)
+    pages = documents.open_all(item.files, item.parameters, item.workdir, item.check)
     done = earlier_pages(item)
     for number, page in enumerate(pages[len(done) :], start=len(done) + 1):
         item.progress(number - 1, len(pages), unit="pages", message=page.title)

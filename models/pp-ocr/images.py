@@ -33,8 +33,9 @@ class ImagePage:
             return upright_rgb(image)
 
 
-def image_pages(file, parameters, workdir):
+def image_pages(file, parameters, workdir, check):
     """The pages of an image file that were asked for; only headers are read here."""
+    check()
     with opened(file.path, file.filename) as image:
         total = _count_pages(image, file.filename)
     numbers = limits.selection(parameters.get("pages"), total)

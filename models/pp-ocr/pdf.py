@@ -86,9 +86,9 @@ class PDFPage:
         return ["-f", str(self.number), "-l", str(self.number)]
 
 
-def pdf_pages(file, parameters, workdir):
+def pdf_pages(file, parameters, workdir, check):
     """The pages of a PDF file that were asked for. Raises ``Failure`` when it is encrypted or damaged."""
-    text = poppler.call(["pdfinfo", file.path], lambda: None)
+    text = poppler.call(["pdfinfo", file.path], check)
     match = re.search(r"^Pages: +(\d+)", text, re.MULTILINE)
     if match is None:
         raise poppler.damaged(f"{file.filename} has no page tree")

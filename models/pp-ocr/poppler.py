@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import selectors
 import subprocess
 import time
 
@@ -11,6 +12,7 @@ from millrace import Failure
 import limits
 
 _POLL_SECONDS = 0.05
+#: Of standard output and of standard error, each; what a tool says beyond it is read and dropped.
 _OUTPUT_BYTES_MAX = 1 << 20
 
 
@@ -30,7 +32,7 @@ def call(arguments, check):
         process.stderr.close()
     if process.returncode != 0:
         raise _failure(errors)
-    return output[:_OUTPUT_BYTES_MAX].decode("utf-8", "replace")
+    return output.decode("utf-8", "replace")
 
 
 def damaged(message):
@@ -54,14 +56,38 @@ def _start(arguments):
 
 
 def _wait(process, check, name):
+    """Standard output and error of a tool that has ended."""
     deadline = time.monotonic() + limits.TOOL_SECONDS_MAX
-    while True:
+
+    def still_wanted():
         check()
-        try:
-            return process.communicate(timeout=_POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            if time.monotonic() > deadline:
-                raise damaged(f"{name} needed more than {limits.TOOL_SECONDS_MAX} s for one page") from None
+        if time.monotonic() > deadline:
+            raise damaged(f"{name} needed more than {limits.TOOL_SECONDS_MAX} s for one page")
+
+    kept = _read(process, still_wanted)
+    while True:
+        still_wanted()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
+            return kept
+
+
+def _read(process, still_wanted):
+    """Standard output and error to their ends, bounded while they are read: a hostile file can make a tool talk
+    without end."""
+    kept = {process.stdout: bytearray(), process.stderr: bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for pipe in kept:
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            still_wanted()
+            for key, _ in selector.select(_POLL_SECONDS):
+                chunk = os.read(key.fd, 1 << 16)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                output = kept[key.fileobj]
+                output += chunk[: _OUTPUT_BYTES_MAX - len(output)]
+    return kept.values()
 
 
 def _failure(errors):

@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 import tempfile
+import types
 import unittest
 from pathlib import Path
 
@@ -16,10 +17,13 @@ ROOT = HERE.parent.parent
 REPORT = ROOT / "Examples" / "data" / "report"
 PDF = REPORT / "medical-report-4pages.pdf"
 sys.path.insert(0, str(ROOT / "clients" / "python"))
+sys.path.insert(0, str(HERE))
 
 from PIL import Image  # noqa: E402
 
+import poppler  # noqa: E402
 from millrace.testing import FakeRunner, file_entry  # noqa: E402
+from pdf import pdf_pages  # noqa: E402
 
 
 def distance(a, b):
@@ -184,6 +188,31 @@ class Refusals(OCRCase):
     def test_the_handler_lives_on_after_all_that(self):
         self.refused([self.file("broken.pdf", b"%PDF-")], "pdf_damaged")
         self.assertIsNone(self.runner.process.poll())
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop():
+    raise Stopped
+
+
+class Tools(unittest.TestCase):
+    """What poppler's tools may do, shown with others that are easier to tell what to do."""
+
+    def test_what_a_tool_says_is_kept_up_to_a_limit(self):
+        self.assertEqual(len(poppler.call(["head", "-c", "3000000", "/dev/zero"], lambda: None)), 1 << 20)
+
+    def test_a_tool_that_never_ends_is_stopped_with_its_job(self):
+        for arguments in (["yes"], ["sleep", "1000"], ["sh", "-c", "exec >&- 2>&-; exec sleep 1000"]):
+            checks = iter(range(5))
+            with self.assertRaises(Stopped):
+                poppler.call(arguments, lambda: next(checks, None) is None and stop())
+
+    def test_counting_the_pages_stops_with_the_job(self):
+        with self.assertRaises(Stopped):
+            pdf_pages(types.SimpleNamespace(path=PDF, filename=PDF.name), {}, Path("/nonexistent"), stop)
 
 
 def vector_pdf(width, height, pages=1, extra=b""):

@@ -9,6 +9,8 @@ public struct DataDirectory: Sendable {
     /// Opens the folder, making it when it is not there. Only its owner can look inside.
     public init(_ path: String) throws {
         self.path = URL(fileURLWithPath: path).standardizedFileURL.path
+        // A folder that was there keeps its mode; what is in it is for its owner alone all the same.
+        umask(0o077)
         for folder in [self.path, self.path + "/logs", self.path + "/scratch", self.path + "/run"] {
             do {
                 try FileManager.default.createDirectory(
@@ -19,6 +21,8 @@ public struct DataDirectory: Sendable {
                     hint: "choose another with --data, or make it writable")
             }
         }
+        for name in ["millrace.sqlite", "millrace.sqlite-wal", "millrace.sqlite-shm"] { chmod(self.path + "/" + name, 0o600) }
+        for folder in ["/logs", "/scratch", "/run", "/blobs"] { chmod(self.path + folder, 0o700) }
     }
 
     public var database: String { path + "/millrace.sqlite" }
@@ -28,6 +32,19 @@ public struct DataDirectory: Sendable {
 
     public func scratch(of instance: String) -> String {
         path + "/scratch/" + instance.map { $0.isLetter || $0.isNumber || $0 == "-" ? String($0) : "-" }.joined()
+    }
+
+    /// Removes what a worker that is gone left in its folder.
+    func removeScratch(of instance: String) {
+        try? FileManager.default.removeItem(atPath: scratch(of: instance))
+    }
+
+    /// Removes the folders of all workers but these.
+    func removeScratch(except instances: [String]) {
+        let kept = Set(instances.map { URL(fileURLWithPath: scratch(of: $0)).lastPathComponent })
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: path + "/scratch")) ?? [] where !kept.contains(name) {
+            try? FileManager.default.removeItem(atPath: path + "/scratch/" + name)
+        }
     }
 
     /// The socket on which the gateway listens for workers. A path of a Unix socket has at most 107 bytes, so a deep data
@@ -45,20 +62,17 @@ public struct DataDirectory: Sendable {
     }
 
     /// The content of a small private file, made by `make` when it is not there.
+    /// - Throws: when it is there and cannot be read.
     public func secret(_ name: String, make: () -> String) throws -> String {
-        let file = path + "/" + name
-        if let text = try? String(contentsOfFile: file, encoding: .utf8) { return text.trimmingCharacters(in: .whitespacesAndNewlines) }
+        if let text = try PrivateFile(path: path + "/" + name).read() { return text.trimmingCharacters(in: .whitespacesAndNewlines) }
         let text = make()
         try write(text + "\n", to: name)
         return text
     }
 
-    /// Writes a file that only its owner can read.
+    /// Writes a file that only its owner can read, in one step.
     public func write(_ text: String, to name: String) throws {
-        let file = path + "/" + name
-        guard FileManager.default.createFile(atPath: file, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]) else {
-            throw MillraceError(.internal, "cannot write \(file)")
-        }
+        try PrivateFile(path: path + "/" + name).write(text)
     }
 }
 
@@ -67,14 +81,16 @@ public final class DirectoryLock: Sendable {
     private let descriptor: Int32
 
     init(_ file: String, of folder: String) throws {
-        descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw MillraceError(.invalidSettings, "cannot open \(file): \(String(cString: strerror(errno)))") }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
+        // Not the property yet: once that is set, `deinit` runs even when this throws.
+        let opened = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard opened >= 0 else { throw MillraceError(.invalidSettings, "cannot open \(file): \(String(cString: strerror(errno)))") }
+        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+            close(opened)
             throw MillraceError(
                 .invalidSettings, "another Millrace server uses the data directory \(folder)",
                 hint: "stop it, or start this one with another --data and --port")
         }
+        descriptor = opened
     }
 
     deinit { close(descriptor) }

@@ -13,6 +13,8 @@ struct EngineFactory: Sendable {
     let threads: Int
     /// This process's environment; handlers get only what is their business.
     let environment: [String: String]
+    /// The worker's folder, which goes with it; the handler's socket lies there when its path is short enough.
+    let scratchFolder: String
     let logger: Logger
 
     func make(_ endpoint: EndpointConfiguration) throws -> Worker.Engine {
@@ -44,7 +46,9 @@ struct EngineFactory: Sendable {
         let runner = ProcessModelRunner(
             ProcessRunnerConfiguration(
                 command: endpoint.manifest.command ?? [], modelDirectory: endpoint.modelDirectory, python: locations.python,
-                shimDirectory: locations.shim, environment: handlerEnvironment), logger: logger)
+                shimDirectory: locations.shim, environment: handlerEnvironment,
+                temporaryDirectory: scratchFolder.utf8.count <= 70 ? scratchFolder : "/tmp"),
+            logger: logger)
         return Worker.Engine(runner: runner, pipeline: HandlerPipeline())
     }
 }

@@ -6,6 +6,7 @@ import MillraceGateway
 struct GatewaySettings: Sendable {
     let settings: Settings
     let data: DataDirectory
+    let startFailures: StartFailures
     let surroundings: Surroundings
 
     func configuration() throws -> GatewayConfiguration {
@@ -19,6 +20,7 @@ struct GatewaySettings: Sendable {
             authentication: settings.authentication == .required ? .required : .none,
             webhooks: WebhookSettings(secrets: [try WebhookSecret(webhookSecret)], allowedHosts: settings.webhookAllowedHosts),
             blobURLKey: Array(key), version: MillraceVersion.current, effectiveSettings: EffectiveSettings(settings: settings, data: data).json)
+        configuration.startProblem = { [startFailures] in startFailures.problem(of: $0) }
         configuration.leaseDuration = settings.lease
         // A cancellation must be seen within a second, and several heartbeats must fit into a lease.
         configuration.heartbeat = min(.milliseconds(500), settings.lease / 4)

@@ -6,7 +6,7 @@ import MillraceQueueSQLite
 
 /// `millrace keys`: works on the data directory itself, also while a server runs on it.
 public struct KeyAdministration: Sendable {
-    private let store: any KeyStore
+    let store: any KeyStore
     private let keys: APIKeys
 
     public init(settings: Settings) throws {

@@ -14,11 +14,13 @@ import UnixSignals
 /// `millrace serve`: everything of one machine in one process, but the workers, which are processes of their own.
 public struct ServerApp: Sendable {
     private let settings: Settings
+    private let environment: [String: String]
     private let surroundings = Surroundings.system
     private let logger: Logger
 
-    public init(settings: Settings) {
+    public init(settings: Settings, environment: [String: String]) {
         self.settings = settings
+        self.environment = environment
         logger = AppLogging.logger("millrace", settings)
     }
 
@@ -33,32 +35,45 @@ public struct ServerApp: Sendable {
         let store = try SQLiteStore(path: data.database, surroundings: surroundings, logger: logger)
         let firstKey = try await FirstStart(store: store, settings: settings, data: data, surroundings: surroundings).run()
         let blobs = try DirectoryBlobStore(root: data.blobs)
+        let startFailures = StartFailures()
         let gateway = Gateway(
-            configuration: try GatewaySettings(settings: settings, data: data, surroundings: surroundings).configuration(),
+            configuration: try GatewaySettings(
+                settings: settings, data: data, startFailures: startFailures, surroundings: surroundings
+            ).configuration(),
             queue: JobQueue(store, surroundings: surroundings, metrics: metrics), blobs: blobs, prometheus: metrics,
             surroundings: surroundings, logger: logger)
         let fleet = try makeFleet(data)
-        try await WorkerAdoption(store: store, fleet: fleet, logger: logger).run()
+        let adoption = WorkerAdoption(store: store, fleet: fleet, logger: logger)
+        try await adoption.run()
+        data.removeScratch(except: try await fleet.instances().map(\.id))
+        let source = StoreScalingSource(
+            store: store, endpoints: settings.endpoints, lease: settings.lease, adoption: adoption, startFailures: startFailures,
+            surroundings: surroundings)
         let announcer = Announcer(gateway: gateway, settings: settings, data: data, firstKey: firstKey, announce: announce)
         // Stopped in reverse: first the workers drain, while the gateway still takes their last words.
         try await run([
             gateway.publicServer, gateway.workerServer, gateway.deliveries, rescue(store), retention(store, blobs), fleet,
-            autoscaler(store, fleet), announcer,
+            Autoscaler(source: source, fleet: fleet, policy: BacklogPolicy(), surroundings: surroundings, logger: logger), announcer,
         ])
     }
 
     private func run(_ services: [any Service]) async throws {
         let group = ServiceGroup(
             configuration: .init(
-                services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+                // Whatever fails, the workers are asked to drain, not killed.
+                services: services.map { .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup) },
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
     }
 
     private func makeFleet(_ data: DataDirectory) throws -> LocalFleet {
-        let drain = settings.endpoints.map(\.scaling.drain).max() ?? ScalingConfiguration().drain
+        let drains = Dictionary(settings.endpoints.map { ($0.name, $0.scaling.drain) }, uniquingKeysWith: { $1 })
         let (executable, settings, socket) = (RuntimeLocations.executable, settings, data.socket)
-        return try LocalFleet(logFolder: data.workerLogs, drainLimit: drain, surroundings: surroundings, logger: logger) {
-            endpoint, variant, instance in
+        return try LocalFleet(
+            logFolder: data.workerLogs, environment: WorkerEnvironment.make(from: environment),
+            drainLimit: { drains[$0] ?? ScalingConfiguration().drain }, surroundings: surroundings, logger: logger,
+            cleanUp: { data.removeScratch(of: $0) }
+        ) { endpoint, variant, instance in
             var arguments = [
                 "worker", "--endpoint", endpoint, "--variant", variant, "--instance", instance, "--socket", socket, "--data", data.path,
             ]
@@ -75,11 +90,5 @@ public struct ServerApp: Sendable {
         let endpoints = settings.endpoints.map { EndpointRetention(endpoint: $0.name, retention: $0.retention) }
         return RetentionService(
             store, endpoints: { endpoints }, surroundings: surroundings, logger: logger, deleteBlob: { try await blobs.delete($0) })
-    }
-
-    private func autoscaler(_ store: any Store, _ fleet: LocalFleet) -> Autoscaler {
-        Autoscaler(
-            source: StoreScalingSource(store: store, endpoints: settings.endpoints, surroundings: surroundings), fleet: fleet,
-            policy: BacklogPolicy(), surroundings: surroundings, logger: logger)
     }
 }

@@ -7,11 +7,18 @@ import MillraceScaling
 struct StoreScalingSource: ScalingSource {
     let store: any Store
     let endpoints: [EndpointConfiguration]
+    /// How long a worker may be silent.
+    let lease: Duration
+    let adoption: WorkerAdoption
+    let startFailures: StartFailures
     let surroundings: Surroundings
 
     func observe(instances: [FleetInstance]) async throws -> [VariantObservation] {
         let backlog = try await store.backlog()
         let workers = try await store.workers()
+        // A worker may have been started by a server that was killed before the worker registered.
+        let instances = instances + adoption.adopt(workers.filter { worker in !instances.contains { $0.id == worker.instance } })
+        for worker in workers where worker.readyAt != nil { startFailures.succeeded(worker.endpoint) }
         return endpoints.map { endpoint in
             let waiting = backlog.first { $0.endpoint == endpoint.name && $0.variant == endpoint.variant }
             return VariantObservation(
@@ -33,6 +40,8 @@ struct StoreScalingSource: ScalingSource {
     }
 
     private func activity(of worker: WorkerRecord) -> VariantObservation.Worker.Activity {
+        // Silent for a lease without holding anything: it hangs, and would stand in the way of one that does not.
+        if worker.jobsHeld == 0, surroundings.now().since(worker.seenAt) > lease { return .draining(holdsWork: false) }
         if worker.draining { return .draining(holdsWork: worker.jobsHeld > 0) }
         if worker.jobsHeld > 0 { return .busy }
         guard let readyAt = worker.readyAt else { return .starting }
@@ -43,13 +52,22 @@ struct StoreScalingSource: ScalingSource {
         try await store.drain(workers)
     }
 
-    func workerEnded(instance: InstanceID, status: String, stderrTail: String) async throws -> WorkerEnding {
-        guard let worker = try await store.workers().first(where: { $0.instance == instance }) else { return .neverReady }
+    func workerEnded(instance: InstanceID, of endpoint: String, status: String, stderrTail: String) async throws -> WorkerEnding {
+        guard let worker = try await store.workers().first(where: { $0.instance == instance }) else {
+            if status != "exit 0" { startFailures.failed(endpoint, status: status, stderrTail: stderrTail) }
+            return .neverReady
+        }
         if worker.jobsHeld > 0 {
             _ = try await store.abandon(worker: worker.id, reason: status, stderrTail: stderrTail)
         }
         try await store.deregister(worker.id)
-        return worker.readyAt == nil ? .neverReady : .wasReady
+        guard worker.readyAt == nil else { return .wasReady }
+        startFailures.failed(endpoint, status: status, stderrTail: stderrTail)
+        return .neverReady
+    }
+
+    func nudge() {
+        store.changes.publish([.worker])
     }
 
     func hints() -> AsyncStream<Void> {

@@ -13,16 +13,26 @@ struct WorkerAdoption: Sendable {
     let logger: Logger
 
     func run() async throws {
-        let host = ProcessInfo.processInfo.hostName
-        for worker in try await store.workers() where worker.host == host && worker.instance.hasPrefix("local:") {
-            let instance = FleetInstance(
-                id: worker.instance, endpoint: worker.endpoint, variant: worker.variant, phase: .running, startedAt: worker.startedAt)
-            if fleet.adopt(instance, process: pid_t(worker.processID)) {
-                logger.info("took over a worker", metadata: ["worker.id": "\(worker.id)", "endpoint": "\(worker.endpoint)"])
-            } else {
+        for worker in try await store.workers() where isOurs(worker) {
+            if adopt([worker]).isEmpty {
                 _ = try await store.abandon(worker: worker.id, reason: "it was gone when the server started again", stderrTail: nil)
                 try await store.deregister(worker.id)
             }
         }
+    }
+
+    /// Takes over those that live.
+    func adopt(_ workers: [WorkerRecord]) -> [FleetInstance] {
+        workers.filter(isOurs).compactMap { worker in
+            let instance = FleetInstance(
+                id: worker.instance, endpoint: worker.endpoint, variant: worker.variant, phase: .running, startedAt: worker.startedAt)
+            guard fleet.adopt(instance, process: pid_t(worker.processID)) else { return nil }
+            logger.info("took over a worker", metadata: ["worker.id": "\(worker.id)", "endpoint": "\(worker.endpoint)"])
+            return instance
+        }
+    }
+
+    private func isOurs(_ worker: WorkerRecord) -> Bool {
+        worker.host == ProcessInfo.processInfo.hostName && worker.instance.hasPrefix("local:")
     }
 }

@@ -24,7 +24,7 @@ public struct WorkerApp: Sendable {
         let logger = AppLogging.logger("millrace.worker", settings)
         let engines = EngineFactory(
             locations: RuntimeLocations(settings, searchPath: environment["PATH"] ?? ""), threads: settings.threads,
-            environment: environment, logger: logger)
+            environment: environment, scratchFolder: identity.scratchFolder, logger: logger)
         let client = HTTPClient(eventLoopGroupProvider: .singleton)
         let worker = Worker(identity: identity, client: client, surroundings: .system, logger: logger) { try engines.make($0) }
         let group = ServiceGroup(

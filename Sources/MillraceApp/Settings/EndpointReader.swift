@@ -6,6 +6,8 @@ import Yams
 struct EndpointReader {
     /// The folder of the settings file, to which model folders are relative.
     let base: URL
+    /// Whether to read all of each model to tell its version; else the version is empty.
+    let versions: Bool
 
     func read(_ name: String, _ node: Node, _ faults: inout Faults) -> EndpointConfiguration? {
         let path = "endpoints.\(name)"
@@ -25,7 +27,7 @@ struct EndpointReader {
         do {
             let manifest = try ManifestLoader.load(folder)
             var endpoint = EndpointConfiguration(
-                name: name, modelDirectory: folder, manifest: manifest, modelVersion: try ModelVersion.of(folder, manifest))
+                name: name, modelDirectory: folder, manifest: manifest, modelVersion: versions ? try ModelVersion.of(folder, manifest) : "")
             if manifest.runner == .process, manifest.itemsMax == nil { endpoint.batching.itemsMax = 1 }
             fill(&endpoint, from: &reader, &faults)
             return endpoint

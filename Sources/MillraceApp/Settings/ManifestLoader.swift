@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import MillraceCore
 import Yams
@@ -100,22 +99,5 @@ public enum ManifestLoader {
                 faults.add("\"files.\(role)\": there is no \(path) in the model's folder; if it is a weight that set-up fetches, run dev/setup")
             }
         }
-    }
-}
-
-/// What identifies a model version: a SHA-256 over its manifest and files.
-enum ModelVersion {
-    static func of(_ folder: String, _ manifest: ModelManifest) throws -> String {
-        var paths = ["model.yaml"] + manifest.files.values
-        // A handler's own script belongs to its version, wherever the command names it.
-        paths += (manifest.command ?? []).filter { FileManager.default.fileExists(atPath: folder + "/" + $0) }
-        var hash = SHA256()
-        for path in Set(paths).sorted() {
-            hash.update(data: Data(path.utf8))
-            guard let file = FileHandle(forReadingAtPath: folder + "/" + path) else { continue }
-            defer { try? file.close() }
-            while let chunk = try file.read(upToCount: 1 << 20), !chunk.isEmpty { hash.update(data: chunk) }
-        }
-        return hash.finalize().map { String(format: "%02x", $0) }.joined()
     }
 }

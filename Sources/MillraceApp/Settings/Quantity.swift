@@ -14,7 +14,10 @@ enum Quantity {
         for (unit, length) in durationUnits where text.hasSuffix(unit) {
             guard let number = number(text.dropLast(unit.count)) else { continue }
             // By way of whole milliseconds: `Duration * Double` is off by some attoseconds.
-            return .milliseconds(Int64((Double(length.milliseconds) * number).rounded()))
+            let milliseconds = (Double(length.milliseconds) * number).rounded()
+            // Up to there a Double counts them one by one; 285,000 years are enough.
+            guard milliseconds < 9e15 else { return nil }
+            return .milliseconds(Int64(milliseconds))
         }
         return nil
     }

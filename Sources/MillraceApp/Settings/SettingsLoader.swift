@@ -20,13 +20,15 @@ public enum SettingsLoader {
         }
     }
 
+    /// - Parameter versions: whether models are given their versions, for which every byte of them is read. Without, the
+    ///   versions are empty.
     /// - Throws: `invalid_settings` with every fault there is.
-    public static func load(flags: Flags = .init(), environment: [String: String]) throws -> Settings {
+    public static func load(flags: Flags = .init(), environment: [String: String], versions: Bool = true) throws -> Settings {
         var settings = Settings()
         var faults = Faults()
         if let file = try settingsFile(flags, environment) {
             settings.file = file
-            readFile(file, into: &settings, &faults)
+            readFile(file, versions: versions, into: &settings, &faults)
         }
         readEnvironment(environment, into: &settings, &faults)
         if let host = flags.host { settings.host = host }
@@ -47,17 +49,19 @@ public enum SettingsLoader {
         return FileManager.default.isReadableFile(atPath: "millrace.yaml") ? "millrace.yaml" : nil
     }
 
-    private static func readFile(_ file: String, into settings: inout Settings, _ faults: inout Faults) {
+    private static func readFile(_ file: String, versions: Bool, into settings: inout Settings, _ faults: inout Faults) {
         do {
             let text = try String(contentsOfFile: file, encoding: .utf8)
             guard let root = try Yams.compose(yaml: text) else { return }
-            read(root, base: URL(fileURLWithPath: file).deletingLastPathComponent(), into: &settings, &faults)
+            let endpoints = EndpointReader(base: URL(fileURLWithPath: file).deletingLastPathComponent(), versions: versions)
+            read(root, endpoints, into: &settings, &faults)
         } catch {
             faults.add("\(file) is not valid YAML: \(error)")
         }
     }
 
-    private static func read(_ root: Node, base: URL, into settings: inout Settings, _ faults: inout Faults) {
+    private static func read(_ root: Node, _ endpointReader: EndpointReader, into settings: inout Settings, _ faults: inout Faults) {
+        let base = endpointReader.base
         var reader = MappingReader(root, path: "", faults: &faults)
         if let value = reader.string("host", &faults) { settings.host = value }
         if let value = reader.integer("port", &faults, in: 0...65535) { settings.port = value }
@@ -75,7 +79,6 @@ public enum SettingsLoader {
         }
         if let node = reader.take("endpoints") {
             var endpoints = MappingReader(node, path: "endpoints", faults: &faults)
-            let endpointReader = EndpointReader(base: base)
             settings.endpoints = endpoints.takeAll().compactMap { endpointReader.read($0.key, $0.node, &faults) }
         }
         reader.finish(&faults)

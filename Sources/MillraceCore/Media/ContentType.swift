@@ -36,7 +36,8 @@ public struct ContentType: Sendable, Equatable, CustomStringConvertible {
 public enum HeaderParameters {
     /// The value before the first semicolon, trimmed, and the parameters; of a repeated name the first one stays.
     public static func split(_ text: String) -> (value: String, parameters: [String: String]) {
-        var rest = Substring(text)
+        // Scalar by scalar: a combining mark behind a delimiter would make another character of it.
+        var rest = Substring(text).unicodeScalars
         let value = take(from: &rest, until: ";")
         var parameters: [String: String] = [:]
         while !rest.isEmpty {
@@ -64,29 +65,29 @@ public enum HeaderParameters {
         }
     }
 
-    private static func take(from rest: inout Substring, until end: Character) -> String {
+    private static func take(from rest: inout Substring.UnicodeScalarView, until end: Unicode.Scalar) -> String {
         let taken = rest.prefix { $0 != end }
         rest = rest[taken.endIndex...]
         return trimmed(taken)
     }
 
     /// A quoted string. Browsers send `%22` for a quote, and older ones a backslash before it; both are read.
-    private static func takeQuoted(from rest: inout Substring) -> String {
-        var value = ""
+    private static func takeQuoted(from rest: inout Substring.UnicodeScalarView) -> String {
+        var value = String.UnicodeScalarView()
         rest = rest.dropFirst()
-        while let character = rest.popFirst(), character != "\"" {
-            if character == "\\", let next = rest.first, next == "\"" || next == "\\" {
+        while let scalar = rest.popFirst(), scalar != "\"" {
+            if scalar == "\\", let next = rest.first, next == "\"" || next == "\\" {
                 value.append(next)
                 rest = rest.dropFirst()
             } else {
-                value.append(character)
+                value.append(scalar)
             }
         }
         _ = take(from: &rest, until: ";")
-        return value
+        return String(value)
     }
 
-    private static func trimmed(_ text: Substring) -> String {
+    private static func trimmed(_ text: Substring.UnicodeScalarView) -> String {
         let start = text.drop { $0 == " " || $0 == "\t" }
         return String(start[..<(start.lastIndex { $0 != " " && $0 != "\t" }.map { start.index(after: $0) } ?? start.startIndex)])
     }

@@ -15,6 +15,12 @@ struct BlobIntake: Sendable {
         try await queue.reserve(record)
         return IncomingBlob(record: record, writer: try await blobs.write(record.id))
     }
+
+    /// Throws away a blob that ``begin(tenant:filename:)`` gave, also when it was finished. Its row stays pending until it is collected.
+    func discard(_ blob: borrowing IncomingBlob) async {
+        await blob.abandon()
+        try? await blobs.delete(blob.record.id)
+    }
 }
 
 /// A blob on its way in. What is not finished must be abandoned; its row stays pending until it is collected.

@@ -41,11 +41,14 @@ struct UploadRoutes: Sendable {
         guard let part = try await form.nextPart(), let filename = part.filename else {
             throw MillraceError(.missingInput, "the form's first part is no file", hint: "curl -F file=@...")
         }
-        let resource = try await take(filename.isEmpty ? nil : filename, context) { try await form.nextBytes() }
-        guard try await form.nextPart() == nil else {
-            throw MillraceError(.tooManyFiles, "an upload is one file", hint: "send each file in an upload of its own")
+        return try await take(filename.isEmpty ? nil : filename, context) {
+            if let bytes = try await form.nextBytes() { return bytes }
+            // The form is read to its end before the file is taken.
+            guard try await form.nextPart() == nil else {
+                throw MillraceError(.tooManyFiles, "an upload is one file", hint: "send each file in an upload of its own")
+            }
+            return nil
         }
-        return resource
     }
 
     private func take(
@@ -66,7 +69,7 @@ struct UploadRoutes: Sendable {
                 id: record.id, filename: filename, mediaType: mediaType, bytes: digest.bytes, sha256: digest.sha256,
                 createdAt: record.createdAt)
         } catch {
-            await blob.abandon()
+            await intake.discard(blob)
             throw error
         }
     }

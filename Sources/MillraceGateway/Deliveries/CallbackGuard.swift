@@ -53,8 +53,29 @@ struct CallbackGuard: Sendable {
         guard url.user == nil, url.password == nil, !authority.contains("@"), !authority.contains("\\") else {
             throw refused("a callback has no user name or password in it", hint: "receivers check the signature instead")
         }
+        let (name, port) = split(authority)
+        // What the HTTP client reads otherwise than this does, it must not get: a port that is none ends the process.
+        guard isPlain(name) else { throw refused("the callback's host has characters that no host has") }
+        if let port, !port.isEmpty, port.utf8.count > 5 || !port.utf8.allSatisfy(isDigit) || !(1...65_535).contains(Int(port) ?? 0) {
+            throw refused("the callback's port is not from 1 to 65535")
+        }
         return host.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
     }
+
+    /// Host and port of `host:port` and `[host]:port`.
+    private static func split(_ authority: Substring) -> (host: Substring, port: Substring?) {
+        let bracket = authority.lastIndex(of: "]") ?? authority.startIndex
+        guard let colon = authority[bracket...].firstIndex(of: ":") else { return (authority, nil) }
+        return (authority[..<colon], authority[authority.index(after: colon)...])
+    }
+
+    private static func isPlain(_ host: Substring) -> Bool {
+        if host.hasPrefix("["), host.hasSuffix("]") { return NetworkAddress(String(host.dropFirst().dropLast())) != nil }
+        return !host.isEmpty && host.utf8.allSatisfy { isDigit($0) || isLetter($0) || ".-_".utf8.contains($0) }
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    private static func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) }
 
     private func isAllowed(_ host: String) -> Bool {
         let host = host.lowercased()
@@ -71,5 +92,13 @@ struct CallbackGuard: Sendable {
     /// A callback as logs have it: without its query.
     static func loggable(_ url: String) -> String {
         String(url.prefix { $0 != "?" && $0 != "#" })
+    }
+}
+
+extension Gateway {
+    /// Checks how a callback of an endpoint is written; whether its host is there is asked only when it is called.
+    /// - Throws: `callback_refused`.
+    public static func checkCallback(_ url: String) throws {
+        _ = try CallbackGuard.host(of: url)
     }
 }

@@ -9,7 +9,14 @@ extension Response {
     static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) throws -> Response {
         var headers = headers
         headers[.contentType] = "application/json"
-        return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: try MillraceJSON.encode(value))))
+        return Response(status: status, headers: headers, body: .init(byteBuffer: try .line(of: value)))
+    }
+}
+
+extension ByteBuffer {
+    /// JSON with the end of line that a terminal wants.
+    static func line(of value: some Encodable) throws -> ByteBuffer {
+        ByteBuffer(bytes: try MillraceJSON.encode(value) + [UInt8(ascii: "\n")])
     }
 }
 
@@ -19,6 +26,7 @@ extension Request {
     /// - Parameter fields: the names that an object may have at its top; any other is an error with the nearest known name.
     func json<Value: Decodable>(_ type: Value.Type = Value.self, bytesMax: Int, fields: [String]? = nil) async throws -> Value {
         let data = try await bytes(atMost: bytesMax)
+        try JSONDepth.check(data)
         if let fields { try Self.checkFields(of: data, known: fields) }
         return try MillraceJSON.decode(type, from: data)
     }

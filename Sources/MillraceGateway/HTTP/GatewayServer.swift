@@ -15,17 +15,24 @@ public struct GatewayServer: Service, CustomStringConvertible {
         case unix(path: String)
     }
 
+    /// What connections may take. Workers of this machine come through the Unix socket, without limits on connections.
+    struct Limits: Sendable {
+        var idle: Duration
+        var firstRequest: Duration?
+        var connectionsMax: Int?
+    }
+
     let binding: Binding
     let router: Router<GatewayContext>.Responder
-    let idleTimeout: Duration
+    let limits: Limits
     let acceptance: Acceptance
     let logger: Logger
     private let bound = Latch<SocketAddress>()
 
-    init(binding: Binding, router: Router<GatewayContext>, idleTimeout: Duration, acceptance: Acceptance, logger: Logger) {
+    init(binding: Binding, router: Router<GatewayContext>, limits: Limits, acceptance: Acceptance, logger: Logger) {
         self.binding = binding
         self.router = router.buildResponder()
-        self.idleTimeout = idleTimeout
+        self.limits = limits
         self.acceptance = acceptance
         self.logger = logger
     }
@@ -64,11 +71,13 @@ public struct GatewayServer: Service, CustomStringConvertible {
             }
         let binding = binding
         let bound = bound
+        let room = limits.connectionsMax.map(ConnectionRoom.init)
+        let firstRequest = limits.firstRequest.map { TimeAmount($0) }
         return Application(
             responder: router,
             server: .http1(
                 configuration: .init(
-                    additionalChannelHandlers: [ConnectionHandler()], idleTimeout: .nanoseconds(Int64(idleTimeout.seconds * 1e9)),
+                    additionalChannelHandlers: [ConnectionHandler(room: room, firstRequestTimeout: firstRequest)], idleTimeout: .init(limits.idle),
                     httpDecoderConfiguration: .init(maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 64 * 1024, maxHeaderFieldCount: 200))),
             configuration: .init(address: address),
             onServerRunning: { channel in

@@ -4,6 +4,7 @@ import Hummingbird
 import MillraceCore
 import MillraceWire
 import NIOCore
+import NIOHTTP1
 
 /// An error with the headers that its answer needs.
 struct Problem: Error {
@@ -26,6 +27,8 @@ struct Problem: Error {
         switch error {
         case let problem as Problem: self = problem
         case let error as MillraceError: self.init(error)
+        case let error where error.isBrokenRequest:
+            self.init(.malformedRequest, "the request broke off, or its body is not framed as HTTP has it", hint: "send it again")
         case is NIOTooManyBytesError: self.init(.tooLarge, "the request is larger than is allowed here")
         case let error as HTTPError where error.status == .notFound:
             self.init(.notFound, "there is nothing here", hint: "GET /v1/endpoints lists the endpoints")
@@ -45,7 +48,18 @@ struct Problem: Error {
     func response() throws -> Response {
         var headers = headers
         headers[.contentType] = ProblemDetails.mediaType
-        return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: try MillraceJSON.encode(details))))
+        return Response(status: status, headers: headers, body: .init(byteBuffer: try .line(of: details)))
+    }
+}
+
+extension Error {
+    /// Whether reading the request failed because of the client: it hung up, or what it sent is no HTTP.
+    fileprivate var isBrokenRequest: Bool {
+        switch self {
+        case is HTTPParserError, is ChannelError: true
+        case let error as IOError: [ECONNRESET, EPIPE, ENOTCONN].contains(error.errnoCode)
+        default: false
+        }
     }
 }
 

@@ -21,7 +21,8 @@ struct EventRoutes: Sendable {
     private func follow(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = try QueryItems(request)
         try query.allow(only: "after")
-        let last = query["after"] ?? request.headers[.lastEventID]
+        // A browser that has seen no event may send an empty id.
+        let last = query["after"] ?? request.headers[.lastEventID].flatMap { $0.isEmpty ? nil : $0 }
         guard let after = last.map({ Int64($0) }) ?? 0 else {
             throw MillraceError(.malformedRequest, "the last event's id must be a number, as the stream gave it")
         }

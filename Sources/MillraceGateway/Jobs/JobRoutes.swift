@@ -67,8 +67,12 @@ struct JobRoutes: Sendable {
 
     private static func states(_ text: String) throws -> Set<JobState> {
         let names = JobState.allCases.map(\.rawValue)
+        let wanted = text.split(separator: ",")
+        guard !wanted.isEmpty else {
+            throw MillraceError(.malformedRequest, "\"state\" names no state", hint: "states: \(names.joined(separator: ", "))")
+        }
         return try Set(
-            text.split(separator: ",").map { name in
+            wanted.map { name in
                 guard let state = JobState(rawValue: String(name)) else {
                     let near = Spelling.nearest(to: String(name), in: names)
                     throw MillraceError(

@@ -12,9 +12,10 @@ struct PartHeader: Equatable, Sendable {
     /// - Throws: `malformed_request` when there is no `Content-Disposition: form-data` with a name.
     init(_ block: some Collection<UInt8>) throws {
         var fields: [String: String] = [:]
-        for line in String(decoding: block, as: UTF8.self).split(separator: "\r\n") {
-            guard let colon = line.firstIndex(of: ":") else { throw MultipartParser.malformed("a header of a part has no colon") }
-            fields[line[..<colon].lowercased()] = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+        for line in block.split(separator: UInt8(ascii: "\n")).map({ $0.last == UInt8(ascii: "\r") ? $0.dropLast() : $0 }) where !line.isEmpty {
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { throw MultipartParser.malformed("a header of a part has no colon") }
+            let value = String(decoding: line[line.index(after: colon)...], as: UTF8.self)
+            fields[String(decoding: line[..<colon], as: UTF8.self).lowercased()] = value.trimmingCharacters(in: .whitespaces)
         }
         let (kind, parameters) = HeaderParameters.split(fields["content-disposition"] ?? "")
         guard kind.lowercased() == "form-data", let name = parameters["name"], !name.isEmpty else {
@@ -45,10 +46,15 @@ struct PartHeader: Equatable, Sendable {
         return parameters["filename"].map { displayable(unescaped($0)) }
     }
 
-    /// Without folders and control characters, and of bounded length. May be empty: then the part is a file without a name.
+    /// Without folders, control and format characters, and of bounded length. May be empty: then the part is a file without a name.
+    ///
+    /// Read scalar by scalar: a combining mark behind a slash would make another character of it.
     static func displayable(_ filename: String) -> String {
-        let last = filename.split(omittingEmptySubsequences: false) { $0 == "/" || $0 == "\\" }.last ?? ""
-        return String(String.UnicodeScalarView(last.unicodeScalars.filter { $0.properties.generalCategory != .control }).description.prefix(255))
+        let scalars = filename.unicodeScalars
+        let start = scalars.lastIndex { $0 == "/" || $0 == "\\" }.map(scalars.index(after:)) ?? scalars.startIndex
+        let shown = scalars[start...].filter { ![.control, .format].contains($0.properties.generalCategory) }.prefix(255)
+        let name = String(String.UnicodeScalarView(shown))
+        return name == "." || name == ".." ? "" : name
     }
 
     /// What the HTML standard escapes in names: quotes and line breaks.

@@ -6,15 +6,16 @@ import MillraceWire
 struct Overview: Sendable {
     let queue: JobQueue
     let directory: EndpointDirectory
+    let startProblem: @Sendable (_ endpoint: String) -> String?
 
     func endpoints() async throws -> [EndpointResource] {
         let (backlog, workers) = (try await queue.backlog(), try await queue.workers())
-        return directory.all.map { Self.resource(of: $0, backlog, workers) }
+        return directory.all.map { resource(of: $0, backlog, workers) }
     }
 
     func endpoint(named name: String) async throws -> EndpointResource {
         let endpoint = try directory.endpoint(named: name)
-        return Self.resource(of: endpoint, try await queue.backlog(), try await queue.workers())
+        return resource(of: endpoint, try await queue.backlog(), try await queue.workers())
     }
 
     func workers() async throws -> [WorkerResource] {
@@ -26,7 +27,7 @@ struct Overview: Sendable {
         }
     }
 
-    private static func resource(
+    private func resource(
         of endpoint: EndpointConfiguration, _ backlog: [VariantBacklog], _ workers: [WorkerRecord]
     ) -> EndpointResource {
         let own = backlog.filter { $0.endpoint == endpoint.name }
@@ -35,7 +36,7 @@ struct Overview: Sendable {
             description: endpoint.manifest.description, variant: endpoint.variant, accepts: endpoint.manifest.accepts,
             parameters: endpoint.manifest.parameters, queued: own.reduce(0) { $0 + $1.ready + $1.scheduled },
             running: own.reduce(0) { $0 + $1.running }, workers: workers.count { $0.endpoint == endpoint.name },
-            bytesMax: endpoint.limits.bytesMax)
+            bytesMax: endpoint.limits.bytesMax, problem: startProblem(endpoint.name))
     }
 }
 

@@ -20,18 +20,24 @@ struct StatusRoutes: Sendable {
     let acceptance: Acceptance
 
     func add(to doors: inout Doors) {
-        doors.get("/", .open) { _, _ in
-            try .json(["name": "millrace", "version": version, "api": "/v1/endpoints", "console": "/console", "health": "/healthz"])
+        func get(_ path: String, _ lock: Doors.Lock = .key, _ handler: @escaping @Sendable (GatewayContext) async throws -> Response) {
+            doors.get(path, lock) { request, context in
+                try QueryItems(request).allow()
+                return try await handler(context)
+            }
         }
-        doors.get("/healthz", .open) { _, _ in try .json(["status": "ok"]) }
-        doors.get("/readyz", .open) { _, _ in try await ready() }
-        doors.get("/health") { _, _ in try await health() }
-        doors.get("/metrics") { _, _ in try await metrics() }
-        doors.get("/v1/endpoints") { _, _ in try .json(EndpointList(endpoints: try await overview.endpoints())) }
-        doors.get("/v1/endpoints/:endpoint") { _, context in
+        get("/", .open) { _ in
+            try .json(["name": "millrace", "version": version, "api": "/v1/endpoints", "health": "/healthz"])
+        }
+        get("/healthz", .open) { _ in try .json(["status": "ok"]) }
+        get("/readyz", .open) { _ in try await ready() }
+        get("/health") { _ in try await health() }
+        get("/metrics") { _ in try await metrics() }
+        get("/v1/endpoints") { _ in try .json(EndpointList(endpoints: try await overview.endpoints())) }
+        get("/v1/endpoints/:endpoint") { context in
             try .json(try await overview.endpoint(named: try context.parameters.require("endpoint")))
         }
-        doors.get("/v1/workers") { _, _ in try .json(WorkerList(workers: try await overview.workers())) }
+        get("/v1/workers") { _ in try .json(WorkerList(workers: try await overview.workers())) }
     }
 
     private func ready() async throws -> Response {

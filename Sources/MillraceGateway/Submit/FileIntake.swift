@@ -7,14 +7,16 @@ struct FileIntake {
     let endpoint: EndpointConfiguration
     let tenant: String
     let intake: BlobIntake
+    let pending: PendingBlobs
     let inspection: InputInspection
     private(set) var files: [JobFile] = []
     private var bytesTaken: Int64 = 0
 
-    init(endpoint: EndpointConfiguration, tenant: String, intake: BlobIntake) {
+    init(endpoint: EndpointConfiguration, tenant: String, intake: BlobIntake, pending: PendingBlobs) {
         self.endpoint = endpoint
         self.tenant = tenant
         self.intake = intake
+        self.pending = pending
         inspection = InputInspection(endpoint: endpoint, blobs: intake.blobs)
     }
 
@@ -28,8 +30,9 @@ struct FileIntake {
         var blob = try await intake.begin(tenant: tenant, filename: filename)
         do {
             files.append(try await fill(&blob, name: name, filename: filename, from: next))
+            pending.add(blob.record.id)
         } catch {
-            await blob.abandon()
+            await intake.discard(blob)
             throw error
         }
     }
@@ -48,9 +51,10 @@ struct FileIntake {
         }
         guard blob.bytes > 0 else { throw InputInspection.empty(filename ?? name) }
         let mediaType = try sniffed ?? inspection.mediaType(sniffed: MediaSniffer.sniff(blob.prefix, whole: true))
-        let digest = try await blob.finish()
-        let file = JobFile(
-            name: name, filename: filename, blob: blob.record.id, mediaType: mediaType, bytes: digest.bytes, sha256: digest.sha256)
+        var file = JobFile(name: name, filename: filename, blob: blob.record.id, mediaType: mediaType, bytes: blob.bytes, sha256: "")
+        // First what the bytes at hand tell, so that what is bad is not made durable.
+        try await inspection.check(file, prefix: blob.prefix, tail: blob.tail, isStored: false)
+        file.sha256 = try await blob.finish().sha256
         try await inspection.check(file, prefix: blob.prefix, tail: blob.tail)
         return file
     }

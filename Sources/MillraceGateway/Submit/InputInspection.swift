@@ -25,14 +25,14 @@ struct InputInspection: Sendable {
             hint: "the type is told from the file's bytes, not from its name")
     }
 
-    /// Looks at a whole file.
-    func check(_ file: JobFile, prefix: [UInt8], tail: [UInt8]) async throws {
+    /// Looks at a whole file. One that is not stored yet is judged by its beginning and end alone.
+    func check(_ file: JobFile, prefix: [UInt8], tail: [UInt8], isStored: Bool = true) async throws {
         guard file.bytes > 0 else { throw Self.empty(file.filename ?? file.name) }
         if file.mediaType == "application/pdf", !PDFTrailer.isComplete(tail: tail) {
             throw MillraceError(
                 .invalidInput, "the PDF \(Self.quoted(file)) has no end", hint: "the file was cut; make or download it again")
         }
-        guard file.mediaType.hasPrefix("image/"), let header = try await header(of: file, prefix: prefix) else { return }
+        guard file.mediaType.hasPrefix("image/"), let header = try await header(of: file, prefix: prefix, isStored: isStored) else { return }
         guard header.pixels <= endpoint.limits.pixelsMax else {
             throw MillraceError(
                 .imageTooLarge,
@@ -56,12 +56,13 @@ struct InputInspection: Sendable {
     private static func quoted(_ file: JobFile) -> String { "\"\(file.filename ?? file.name)\"" }
 
     /// The image's size, from the bytes at hand or, when it stands further behind, from the store.
-    private func header(of file: JobFile, prefix: [UInt8]) async throws -> ImageHeader? {
+    private func header(of file: JobFile, prefix: [UInt8], isStored: Bool) async throws -> ImageHeader? {
         var reader = ImageHeaderReader()
         var step = ImageHeaderReader.first
         while case .read(let offset, let count) = step {
             guard offset >= 0, offset < file.bytes else { return nil }
             let end = min(offset + Int64(count), file.bytes)
+            guard isStored || end <= Int64(prefix.count) else { return nil }
             let window = end <= Int64(prefix.count)
                 ? Array(prefix[Int(offset)..<Int(end)]) : try await blobs.read(file.blob, range: offset..<end).collect()
             step = reader.step(window)

@@ -15,9 +15,9 @@ struct JobAdmission: Sendable {
         var replayed: Bool
     }
 
-    /// When this returns, the job and its inputs are durable.
+    /// When this returns, the job and its inputs are durable. What is `pending` afterwards is needed by no job.
     func admit(
-        _ submission: Submission, to endpoint: EndpointConfiguration, as principal: Principal, headers: HTTPFields
+        _ submission: Submission, pending: PendingBlobs, to endpoint: EndpointConfiguration, as principal: Principal, headers: HTTPFields
     ) async throws -> Admitted {
         let parameters = try endpoint.manifest.checkedParameters(submission.parameters)
         if let callback = submission.callback { try await callbacks.check(callback) }
@@ -26,13 +26,24 @@ struct JobAdmission: Sendable {
             let fingerprint = try submission.fingerprint(method: "POST", endpoint: endpoint.name, parameters: parameters)
             new.idempotency = .init(key: key, fingerprint: fingerprint)
         }
-        guard let admission = try await queue.admit([new]).first else {
+        let admissions: [Admission]
+        do {
+            admissions = try await queue.admit([new])
+        } catch {
+            // The job may have been recorded all the same.
+            pending.keep()
+            throw error
+        }
+        guard let admission = admissions.first else {
             throw MillraceError(.internal, "the store gave no verdict about a job")
         }
         switch admission {
-        case .admitted(let job): return Admitted(job: job, replayed: false)
-        // The files of the repeat stay pending and are collected.
-        case .existing(let job): return Admitted(job: job, replayed: true)
+        case .admitted(let job):
+            pending.keep()
+            return Admitted(job: job, replayed: false)
+        case .existing(let job):
+            if job.id == new.job.id { pending.keep() } else { await pending.discard() }
+            return Admitted(job: job, replayed: true)
         case .conflict(let id):
             throw MillraceError(
                 .idempotencyConflict, "this Idempotency-Key came before with another request, which made job \(id)",

@@ -41,7 +41,7 @@ struct Submission: Sendable, Equatable {
     /// Seconds as a time to live.
     static func timeToLive(seconds: Double) throws -> Duration {
         guard seconds.isFinite, seconds > 0, seconds < 1e10 else {
-            throw MillraceError(.invalidParameter, "\"timeToLiveSeconds\" must be more than 0")
+            throw MillraceError(.invalidParameter, "\"timeToLiveSeconds\" must be more than 0 and less than 10000000000")
         }
         return .milliseconds(Int64(seconds * 1000))
     }

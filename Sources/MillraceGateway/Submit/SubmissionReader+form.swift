@@ -11,7 +11,7 @@ extension SubmissionReader {
                 "the Content-Type has no boundary", hint: "let the client library set Content-Type for forms")
         }
         var form = FormStream(body: request.body, parser: try MultipartParser(boundary: boundary))
-        var files = FileIntake(endpoint: endpoint, tenant: tenant, intake: intake)
+        var files = FileIntake(endpoint: endpoint, tenant: tenant, intake: intake, pending: pending)
         var submission = Submission()
         while let part = try await form.nextPart() {
             // A field may be given as a file (curl -F parameters=@p.json); an input that is a file is a file.
@@ -30,11 +30,13 @@ extension SubmissionReader {
     private func take(_ name: String, _ text: String, into submission: inout Submission) throws {
         switch name {
         case "parameters":
+            try JSONDepth.check(Data(text.utf8))
             guard let object = try? MillraceJSON.decode([String: JSONValue].self, from: text) else {
                 throw MillraceError(.malformedRequest, "the field \"parameters\" must be a JSON object")
             }
             for (name, value) in object.sorted(by: { $0.key < $1.key }) { try submission.add(parameter: name, value) }
         case "input":
+            try JSONDepth.check(Data(text.utf8))
             guard submission.input == nil, let input = try? MillraceJSON.decode(JSONValue.self, from: text) else {
                 throw MillraceError(
                     .malformedRequest, "the field \"input\" must be JSON, given once",

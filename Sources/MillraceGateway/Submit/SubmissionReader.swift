@@ -9,6 +9,7 @@ struct SubmissionReader: Sendable {
     let endpoint: EndpointConfiguration
     let tenant: String
     let intake: BlobIntake
+    let pending: PendingBlobs
     let jsonBytesMax: Int
 
     /// What a form needs beside its files: boundaries, headers, fields.
@@ -83,14 +84,14 @@ struct SubmissionReader: Sendable {
         }
         let disposition = request.headers[.contentDisposition].map { HeaderParameters.split($0).parameters } ?? [:]
         let filename = PartHeader.filename(in: disposition) ?? query["filename"].map(PartHeader.displayable)
-        var files = FileIntake(endpoint: endpoint, tenant: tenant, intake: intake)
+        var files = FileIntake(endpoint: endpoint, tenant: tenant, intake: intake, pending: pending)
         var body = request.body.makeAsyncIterator()
         guard let first = try await Self.nextPiece(&body) else { return submission }
         try Self.refuseForm(declared, first: first)
-        var pending: [UInt8]? = first
+        var unread: [UInt8]? = first
         try await files.take(name: "file", filename: filename) {
-            if let piece = pending {
-                pending = nil
+            if let piece = unread {
+                unread = nil
                 return piece
             }
             return try await Self.nextPiece(&body)

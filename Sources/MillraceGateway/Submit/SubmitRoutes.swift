@@ -17,10 +17,18 @@ struct SubmitRoutes: Sendable {
 
     private func submit(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let endpoint = try endpoints.endpoint(named: try context.parameters.require("endpoint"))
-        let reader = SubmissionReader(
-            endpoint: endpoint, tenant: context.principal.tenant, intake: intake, jsonBytesMax: jsonBytesMax)
-        let submission = try await reader.read(request)
-        let admitted = try await admission.admit(submission, to: endpoint, as: context.principal, headers: request.headers)
+        let pending = PendingBlobs(intake.blobs)
+        let admitted: JobAdmission.Admitted
+        do {
+            let reader = SubmissionReader(
+                endpoint: endpoint, tenant: context.principal.tenant, intake: intake, pending: pending, jsonBytesMax: jsonBytesMax)
+            let submission = try await reader.read(request)
+            admitted = try await admission.admit(
+                submission, pending: pending, to: endpoint, as: context.principal, headers: request.headers)
+        } catch {
+            await pending.discard()
+            throw error
+        }
         var headers: HTTPFields = [.location: "/v1/jobs/\(admitted.job.id)"]
         if admitted.replayed { headers[.idempotencyReplayed] = "true" }
         var job = admitted.job

@@ -8,7 +8,7 @@ struct TensorsRequest: Sendable {
         case openInference(id: String?)
     }
 
-    static let hint = "send {\"inputs\": {\"name\": [...]}}"
+    static let hint = "the job's input is {\"NAME\": [...]} with the names of the model's inputs, as in {\"input\": {\"image\": [...]}}"
 
     var form: Form
     /// Each without a batch axis, by input name.
@@ -34,7 +34,11 @@ struct TensorsRequest: Sendable {
                 }
             }
         case .some(let other): throw Self.invalid("\"inputs\" is of type \(other.typeName)")
-        case nil: throw Self.invalid("the input has no \"inputs\"")
+        case nil:
+            // `{"image": [...]}` alone is one example as well.
+            guard let members = input.objectValue else { throw Self.invalid("the input has no \"inputs\"") }
+            form = .one
+            examples = [try Self.example(members, elements)]
         }
         guard examples.count <= limits.rowsMax else {
             throw JobFailure(.tooLarge, "there are \(examples.count) examples, more than the \(limits.rowsMax) allowed")

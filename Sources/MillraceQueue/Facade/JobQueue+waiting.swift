@@ -19,8 +19,11 @@ extension JobQueue {
     /// When the task was cancelled while jobs were being leased, they are given back at once: nobody would run them.
     public func leaseWaiting(_ demand: LeaseDemand, atMost limit: Duration) async throws -> [Job] {
         var jobs: [Job] = []
+        var demand = demand
         _ = try await look(atMost: limit, on: .backlog) {
             jobs = try await lease(demand)
+            // What the worker knew when it asked says nothing about what a later request was given.
+            demand.held = nil
             return !jobs.isEmpty
         }
         guard Task.isCancelled else { return jobs }

@@ -19,7 +19,7 @@ extension InMemoryStore: JobStore {
     }
 
     public func job(_ id: JobID) async throws -> Job? {
-        read { $0.entries[id]?.job }
+        read { $0.entries[id]?.job.withoutInput }
     }
 
     public func jobs(matching filter: JobFilter, after cursor: JobID?, limit: Int) async throws -> [Job] {
@@ -27,7 +27,7 @@ extension InMemoryStore: JobStore {
             let end = cursor.map { state.order.index(of: $0) } ?? state.order.elements.count
             return Array(
                 state.order.elements[..<end].reversed().lazy
-                    .compactMap { state.entries[$0]?.job }
+                    .compactMap { state.entries[$0]?.job.withoutInput }
                     .filter { filter.matches($0) }
                     .prefix(limit))
         }
@@ -113,7 +113,7 @@ extension InMemoryStore: JobStore {
             return (dead + late).prefix(max(limit, 0)).compactMap { job in
                 guard let transition = JobTransition.expire(job, in: surroundings) else { return nil }
                 state.apply(transition, at: now)
-                return transition.job
+                return transition.job.withoutInput
             }
         }
     }
@@ -123,7 +123,7 @@ extension InMemoryStore: JobStore {
             state.runningByExpiry { $0.lease?.worker == worker }.map { job in
                 let transition = JobTransition.crash(job, reason: reason, stderrTail: stderrTail, in: surroundings)
                 state.apply(transition, at: surroundings.now())
-                return transition.job
+                return transition.job.withoutInput
             }
         }
     }
@@ -131,9 +131,9 @@ extension InMemoryStore: JobStore {
     public func cancel(_ id: JobID) async throws -> Job? {
         write { state in
             guard let job = state.entries[id]?.job else { return nil }
-            guard let transition = JobTransition.cancel(job, in: surroundings) else { return job }
+            guard let transition = JobTransition.cancel(job, in: surroundings) else { return job.withoutInput }
             state.apply(transition, at: surroundings.now())
-            return transition.job
+            return transition.job.withoutInput
         }
     }
 
@@ -142,7 +142,7 @@ extension InMemoryStore: JobStore {
             guard let job = state.entries[id]?.job else { return nil }
             let transition = try JobTransition.retry(job, in: surroundings)
             state.apply(transition, at: surroundings.now())
-            return transition.job
+            return transition.job.withoutInput
         }
     }
 
@@ -183,7 +183,7 @@ extension InMemoryState {
         guard let given = new.idempotency, let id = idempotency[.init(tenant: new.job.tenant, key: given.key)],
             let entry = entries[id]
         else { return nil }
-        return entry.idempotency == given ? .existing(entry.job) : .conflict(id)
+        return entry.idempotency == given ? .existing(entry.job.withoutInput) : .conflict(id)
     }
 
     fileprivate mutating func remove(_ job: Job) {

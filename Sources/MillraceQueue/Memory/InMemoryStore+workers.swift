@@ -33,6 +33,9 @@ extension InMemoryStore: WorkerRegistry {
 
     public func deregister(_ worker: WorkerID) async throws {
         write { state in
+            for job in state.runningByExpiry(where: { $0.lease?.worker == worker }) {
+                if let transition = JobTransition.giveBack(job, in: surroundings) { state.apply(transition, at: surroundings.now()) }
+            }
             if state.workers.removeValue(forKey: worker) != nil { state.topics.insert(.worker) }
         }
     }

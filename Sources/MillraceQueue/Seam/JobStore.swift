@@ -6,6 +6,8 @@ import MillraceCore
 /// store's own. A write about a running job carries its ``LeaseToken``; when the token is not the job's current one, or
 /// the job no longer runs, nothing changes and the answer says ``LeaseVerdict/lost``.
 ///
+/// A job's inline `input` may be long and is a worker's business: ``lease(_:)`` gives it, everything else leaves it out.
+///
 /// A store decides nothing: what a state becomes is computed by ``JobTransition``, so that every store agrees.
 /// Implementations pass `JobStoreConformance`.
 public protocol JobStore: Sendable {

@@ -9,7 +9,7 @@ public protocol WorkerRegistry: Sendable {
     func touch(_ worker: WorkerID, readyAt: Timestamp?) async throws -> Bool
     /// Marks workers as draining; from then on `lease` gives them nothing.
     func drain(_ workers: [WorkerID]) async throws
-    /// Removes a worker. Leases that it still holds expire by themselves.
+    /// Removes a worker that says goodbye. What it still holds is given back, uncounted.
     func deregister(_ worker: WorkerID) async throws
     func workers() async throws -> [WorkerRecord]
     /// Removes workers not seen since a time.

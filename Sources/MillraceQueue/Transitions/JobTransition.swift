@@ -46,6 +46,13 @@ extension JobTransition {
         return JobTransition(job, [.state(job.change("leased"))])
     }
 
+    /// The worker says goodbye and still holds this.
+    public static func giveBack(_ job: Job, in surroundings: Surroundings) -> JobTransition? {
+        guard let lease = job.lease else { return nil }
+        let report = AttemptReport(job: job.id, token: lease.token, outcome: .released(reason: "its worker said goodbye"))
+        return settle(job, with: report, in: surroundings).0
+    }
+
     /// The worker asks for work and does not know of this lease: it was granted in an answer that never arrived. The job goes back,
     /// uncounted. `nil` when the worker knows of it, or does not say what it knows.
     public static func giveBack(_ job: Job, unknownTo demand: LeaseDemand, in surroundings: Surroundings) -> JobTransition? {
@@ -193,7 +200,7 @@ extension JobTransition {
         var transition = JobTransition(job, [.state(job.change(reason, by: worker))])
         if let url = job.callback {
             transition.delivery = Delivery(
-                id: surroundings.makeID(), url: url, event: "job.\(state.rawValue)", snapshot: job,
+                id: surroundings.makeID(), url: url, event: "job.\(state.rawValue)", snapshot: job.withoutInput,
                 createdAt: surroundings.now(), dueAt: surroundings.now())
         }
         return transition
@@ -201,6 +208,13 @@ extension JobTransition {
 }
 
 extension Job {
+    /// The job as everybody but its worker sees it.
+    var withoutInput: Job {
+        var copy = self
+        copy.input = nil
+        return copy
+    }
+
     func isHeld(by token: LeaseToken) -> Bool {
         state == .running && lease?.token == token
     }

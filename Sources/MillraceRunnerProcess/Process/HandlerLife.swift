@@ -177,8 +177,9 @@ final class HandlerLife {
     }
 
     private func pass(_ line: LogLine, of item: ItemID?) {
-        logger.log(level: Logger.Level(line.level), "\(line.message)", metadata: item.map { ["item": "\($0)"] } ?? [:])
-        listener?.observer.log(line, of: item)
+        // Once: to the job while one runs, else to the worker's own log, which would fill the disk with a noisy model's words.
+        guard let listener else { return logger.log(level: Logger.Level(line.level), "\(line.message)") }
+        listener.observer.log(line, of: item)
     }
 }
 

@@ -55,13 +55,28 @@ final class HandlerProcess: Sendable {
         return HandlerProcess(loop: loop, life: life, ready: waiters.ready.futureResult, existence: existence)
     }
 
-    /// Waits for the model to be loaded, and answers how many items a batch may have.
+    /// Waits for the model to be loaded, and answers how many items a batch may have. When the task is cancelled only
+    /// the wait ends; the start goes on.
     /// - Throws: ``JobFailure`` `model_unavailable` when it cannot be.
     func untilReady() async throws -> Int {
-        try await withTaskCancellationHandler {
-            try await ready.get()
+        let answer = loop.makePromise(of: Int.self)
+        ready.cascade(to: answer)
+        return try await withTaskCancellationHandler {
+            try await answer.futureResult.get()
         } onCancel: {
-            loop.execute { self.life.value.abandon() }
+            answer.fail(CancellationError())
+        }
+    }
+
+    /// Ends a handler that has not loaded its model yet.
+    /// - Returns: false when it has by now, and lives.
+    func abandonStart() async -> Bool {
+        loop.execute { self.life.value.abandon() }
+        do {
+            _ = try await ready.get()
+            return false
+        } catch {
+            return true
         }
     }
 

@@ -9,6 +9,8 @@ struct HandlerBatch: Equatable {
     var answers: [ItemID: HandlerAnswer] = [:]
     /// Items that were asked to stop.
     var stopping: Set<ItemID> = []
+    /// Those of them that were asked to because the worker drains.
+    var draining: Set<ItemID> = []
     /// Items whose checkpoint is being stored.
     var storing: Set<ItemID> = []
     /// The handler's word that the batch failed as a whole.

@@ -92,7 +92,7 @@ extension HandlerSession {
         case .startLimit: "the handler was not ready after \(limits.startMax.words)"
         case .violation(let what): "the handler broke the protocol: \(what)"
         case .hung: "the handler did not answer a ping for \(limits.pongMax.words) and was ended"
-        case .cancelOverdue(let item): "the handler was ended because item \(item) did not stop within \(limits.cancelGrace.words)"
+        case .cancelOverdue(let item): "the handler was ended because item \(item) did not stop within \(grace(of: item).words)"
         case .abandoned: "the handler was ended because its batch was given up"
         case .shutdown: "the handler was shut down"
         }

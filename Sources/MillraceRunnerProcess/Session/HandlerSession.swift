@@ -72,9 +72,15 @@ struct HandlerSession {
     mutating func cancel(_ item: ItemID, reason: CancellationReason) -> [Action] {
         guard phase == .running, batch?.isUnanswered(item) == true else { return [] }
         let isFirst = batch?.stopping.insert(item).inserted == true
+        let startsDraining = reason == .draining && batch?.draining.insert(item).inserted == true
         let reason = RunnerControlMessage.Cancel.Reason(rawValue: reason.rawValue)!
         return [.sendControl(.cancel(.init(item: item, reason: reason)))]
-            + (isFirst ? [.setTimer(.cancel(item), limits.cancelGrace)] : [])
+            + (isFirst || startsDraining ? [.setTimer(.cancel(item), grace(of: item))] : [])
+    }
+
+    /// How long an item that was asked to stop may go on.
+    func grace(of item: ItemID) -> Duration {
+        batch?.draining.contains(item) == true ? min(limits.drainGrace, limits.cancelGrace) : limits.cancelGrace
     }
 
     /// Ends the life in good order.

@@ -58,11 +58,14 @@ public struct EndpointResource: Sendable, Codable, Equatable {
     public var running: Int
     public var workers: Int
     public var bytesMax: Int64
+    /// Why no worker can serve it, when the last ones could not start.
+    public var problem: String?
 
     public init(
         name: String, model: String, modelVersion: String, description: String?, variant: String, accepts: [String],
-        parameters: [String: ParameterDeclaration], queued: Int, running: Int, workers: Int, bytesMax: Int64
+        parameters: [String: ParameterDeclaration], queued: Int, running: Int, workers: Int, bytesMax: Int64, problem: String? = nil
     ) {
+        self.problem = problem
         self.name = name
         self.model = model
         self.modelVersion = modelVersion

@@ -24,7 +24,7 @@ struct Keys: AsyncParsableCommand {
         @Option(help: "Whose jobs it sees.") var tenant = "default"
 
         func run() async throws {
-            let made = try await KeyAdministration(settings: options.load()).create(name: name, tenant: tenant)
+            let made = try await KeyAdministration(settings: options.load(versions: false)).create(name: name, tenant: tenant)
             print(made.secret)
             FileHandle.standardError.write(Data("Key \(made.key.id) for \"\(name)\". It is not shown again.\n".utf8))
         }
@@ -36,7 +36,7 @@ struct Keys: AsyncParsableCommand {
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
-            let keys = try await KeyAdministration(settings: options.load()).list()
+            let keys = try await KeyAdministration(settings: options.load(versions: false)).list()
             if json {
                 print(try MillraceJSON.string(keys, pretty: true))
             } else {
@@ -51,7 +51,7 @@ struct Keys: AsyncParsableCommand {
         @Argument(help: "The key's id, as list shows it.") var id: String
 
         func run() async throws {
-            try await KeyAdministration(settings: options.load()).revoke(id)
+            try await KeyAdministration(settings: options.load(versions: false)).revoke(id)
         }
     }
 }

@@ -20,7 +20,7 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try options.load(host: host, port: port)
-        try await ServerApp(settings: settings).run { announcement in
+        try await ServerApp(settings: settings, environment: ProcessInfo.processInfo.environment).run { announcement in
             // Not `print`: a pipe would hold the text back until its buffer is full.
             FileHandle.standardOutput.write(Data(announcement.text.utf8))
         }

@@ -7,8 +7,10 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: "The settings file; millrace.yaml in this folder when left out.") var config: String?
     @Option(help: "The folder where jobs, files, keys and logs are kept; .millrace when left out.") var data: String?
 
-    func load(host: String? = nil, port: Int? = nil) throws -> Settings {
+    /// - Parameter versions: whether the models' versions matter, for which every byte of them is read.
+    func load(host: String? = nil, port: Int? = nil, versions: Bool = true) throws -> Settings {
         try SettingsLoader.load(
-            flags: .init(file: config, host: host, port: port, dataDirectory: data), environment: ProcessInfo.processInfo.environment)
+            flags: .init(file: config, host: host, port: port, dataDirectory: data), environment: ProcessInfo.processInfo.environment,
+            versions: versions)
     }
 }

@@ -22,8 +22,9 @@ struct WorkerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let name = instance ?? "manual:\(ProcessInfo.processInfo.processIdentifier)"
+        // The gateway tells a worker what it serves, with its version.
         try await WorkerApp(
-            settings: try options.load(), endpoint: endpoint, variant: variant, instance: name, socketPath: socket,
+            settings: try options.load(versions: false), endpoint: endpoint, variant: variant, instance: name, socketPath: socket,
             environment: ProcessInfo.processInfo.environment
         ).run()
     }

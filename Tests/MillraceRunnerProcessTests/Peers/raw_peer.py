@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 
 def connect():
@@ -154,6 +155,10 @@ def main():
         die_at_start()
     if mode == "silent":
         stop.wait()
+    if mode == "slow":
+        print("waiting for " + sys.argv[2], flush=True)
+        while not os.path.exists(sys.argv[2]):
+            time.sleep(0.01)
     if mode == "fatal":
         send(control, type="fatal", message="no such file: weights.bin")
         os._exit(1)

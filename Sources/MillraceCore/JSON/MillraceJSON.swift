@@ -13,10 +13,10 @@ public enum MillraceJSON {
     }
 
     public static func decode<Value: Decodable>(_ type: Value.Type = Value.self, from data: Data) throws -> Value {
-        try JSONDecoder().decode(type, from: data)
+        try JSONNodeDecoder(JSONNode(parsing: data)).decode(type)
     }
 
     public static func decode<Value: Decodable>(_ type: Value.Type = Value.self, from text: String) throws -> Value {
-        try decode(type, from: Data(text.utf8))
+        try JSONNodeDecoder(JSONNode(parsing: text.utf8)).decode(type)
     }
 }

@@ -1,0 +1,47 @@
+import Foundation
+import MillraceCore
+
+/// How deep JSON is nested, told from its bytes before anything recursive reads it.
+enum JSONDepth {
+    static let limit = 64
+
+    /// - Throws: `malformed_request` when arrays and objects are nested too deeply, or when the text is not UTF-8.
+    static func check(_ data: Data) throws {
+        // A zero or a mark at the beginning is UTF-16 or UTF-32, which the decoder would read, and this would not.
+        guard !data.prefix(4).contains(where: { $0 == 0 || $0 >= 0xFE }) else {
+            throw MillraceError(.malformedRequest, "the JSON is not UTF-8")
+        }
+        guard !data.withUnsafeBytes({ exceeds(limit, in: $0) }) else {
+            throw MillraceError(
+                .malformedRequest, "the JSON is nested more than \(limit) levels deep", hint: "send deep structures as a file, or as a string")
+        }
+    }
+
+    /// Whether more than `limit` arrays and objects are open at once. Brackets inside of strings do not count.
+    static func exceeds(_ limit: Int, in bytes: some Sequence<UInt8>) -> Bool {
+        var depth = 0
+        var isInString = false
+        var isEscaped = false
+        for byte in bytes {
+            if isInString {
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isInString = false
+                }
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInString = true
+            case UInt8(ascii: "["), UInt8(ascii: "{"):
+                depth += 1
+                if depth > limit { return true }
+            case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+            default: break
+            }
+        }
+        return false
+    }
+}
