@@ -113,8 +113,9 @@ public final class ProcessModelRunner: ModelRunner {
         do {
             ready = try await readyProcess(for: waiting)
             try await leaveIfCancelled()
-        } catch let failure as JobFailure {
+        } catch {
             try await leaveIfCancelled()
+            guard let failure = error as? JobFailure else { throw error }
             // An item that was asked to stop meanwhile has stopped, whatever became of the start.
             return settle(Dictionary(unsettled(waiting).map { ($0.item, .failed(failure)) }, uniquingKeysWith: { first, _ in first }))
         }

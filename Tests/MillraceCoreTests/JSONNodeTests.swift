@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct JSONNodeTests {
     @Test(arguments: [
-        "{}", "[]", " [ 1 , 2.5 , -3e2 , 0 , -0.5 ] ", "\"\"", "null", "true", "{\"a\":{\"b\":[null,false,\"x\"]}}",
+        "{}", "[]", " [ 1 , 2.5 , -3.5e2 , 0 , -0.5 ] ", "\"\"", "null", "true", "{\"a\":{\"b\":[null,false,\"x\"]}}",
         "\"\\u00e9\\ud83d\\ude00\\n\\\\\\/\"", "\"日本語 é 😀\"", "9223372036854775807", "12345678901234567890", "[[[[[]]]]]", "\"a\\\"b\"",
     ])
     func `is what Foundation reads`(text: String) throws {

@@ -52,7 +52,7 @@ struct FailureTests {
             #expect(try await store.prune(endpoint: "ocr", finishedBefore: clock.now, limit: 100) == 20)
             let again = job(bytes: 1000)
             #expect(try await store.admit([again]) == [.admitted(again.job)])
-            #expect(try await store.job(again.job.id) == again.job)
+            #expect(try await store.job(again.job.id) == again.job.withoutInput)
         }
     }
 

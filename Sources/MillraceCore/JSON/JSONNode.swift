@@ -22,11 +22,18 @@ indirect enum JSONNode: Sendable {
         switch self {
         case .null: .null
         case .bool(let value): .bool(value)
-        case .number(let text): Int64(text).map { .integer($0) } ?? .number(Double(text) ?? .nan)
+        case .number(let text): Self.number(text)
         case .string(let value): .string(value)
         case .array(let values): .array(values.map(\.value))
         case .object(let members): .object(members.mapValues(\.value))
         }
+    }
+
+    /// A number without a fraction is an integer, however it is written.
+    private static func number(_ text: String) -> JSONValue {
+        if let integer = Int64(text) { return .integer(integer) }
+        let number = Double(text) ?? .nan
+        return Int64(exactly: number).map { .integer($0) } ?? .number(number)
     }
 }
 

@@ -106,7 +106,7 @@ extension DecodingError {
                 : "the field \"\(Self.path(context.codingPath))\" must be \(Self.article(Self.name(of: type)))"
         case .dataCorrupted(let context):
             context.codingPath.isEmpty
-                ? "the body is not valid JSON" : "the field \"\(Self.path(context.codingPath))\" is not valid: \(context.debugDescription)"
+                ? "the body is not valid JSON: \(context.debugDescription)" : "the field \"\(Self.path(context.codingPath))\" is not valid: \(context.debugDescription)"
         @unknown default: "the body could not be read"
         }
     }

@@ -209,7 +209,7 @@ extension JobTransition {
 
 extension Job {
     /// The job as everybody but its worker sees it.
-    var withoutInput: Job {
+    public var withoutInput: Job {
         var copy = self
         copy.input = nil
         return copy
