@@ -1,5 +1,6 @@
 import Foundation
 import MillraceCore
+import MillraceGateway
 import Yams
 
 /// Reads one endpoint of `millrace.yaml` and the model it names.
@@ -60,7 +61,12 @@ struct EndpointReader {
             if let value = reader.integer("rowsMax", &faults, in: 1...Int.max) { endpoint.limits.rowsMax = value }
         }
         reader.mapping("scaling", &faults) { reader, faults in fill(&endpoint.scaling, from: &reader, &faults) }
-        if let value = reader.string("callback", &faults) { endpoint.callback = value }
+        if let value = reader.string("callback", &faults) {
+            endpoint.callback = value
+            do { try Gateway.checkCallback(value) } catch {
+                faults.add("\"\(reader.full("callback"))\": \((error as? MillraceError)?.message ?? "\(error)")")
+            }
+        }
         if let value = reader.duration("runLimit", &faults) { endpoint.runLimit = value }
         if let value = reader.duration("timeToLive", &faults) { endpoint.timeToLive = value }
         if let value = reader.duration("retention", &faults) { endpoint.retention = value }

@@ -36,7 +36,9 @@ enum ModelVersion {
     }
 
     private static func isRegular(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        // A link counts as what it leads to; a pipe or a device would never end.
+        let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+        let type = try? FileManager.default.attributesOfItem(atPath: target)[.type] as? FileAttributeType
+        return type == .typeRegular
     }
 }
