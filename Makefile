@@ -13,10 +13,10 @@ setup: ## install what is missing: system packages, .venv, model weights
 	@dev/setup
 
 build: setup ## build the release binary, .build/release/millrace
-	swift build -c release
+	swift build -c release --product millrace
 
 build-debug: setup ## build the debug binary, .build/debug/millrace
-	swift build
+	swift build --product millrace
 
 demo: $(if $(MILLRACE_BIN),setup,build) ## show it at work: four jobs on a fresh server, about a minute
 	@dev/demo
