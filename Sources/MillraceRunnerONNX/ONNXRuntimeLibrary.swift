@@ -30,7 +30,7 @@ public struct ONNXRuntimeLibrary: @unchecked Sendable {
         }
         throw MillraceError(
             .modelUnavailable,
-            "ONNX Runtime was not found; looked at " + (candidates.isEmpty ? "no place" : candidates.joined(separator: ", ")),
+            "ONNX Runtime was not found" + (candidates.isEmpty ? "" : "; looked at " + candidates.joined(separator: ", ")),
             hint: "run dev/setup, or set MILLRACE_ONNXRUNTIME to the path of libonnxruntime.so")
     }
 

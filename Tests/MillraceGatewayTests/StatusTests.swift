@@ -84,6 +84,15 @@ struct StatusTests {
         }
     }
 
+    /// What comes before the gateway closes the connection, which it may do before this side has written all.
+    private func talkUntilClosed(to gateway: Harness, _ send: [String]) async throws -> String {
+        do {
+            return try await talk(to: gateway, send)
+        } catch where error is ChannelError || error is IOError {
+            return ""
+        }
+    }
+
     @Test("A request that is too large is answered before it is read, and its connection is closed")
     func early() async throws {
         try await withGateway { gateway in
@@ -131,11 +140,11 @@ struct StatusTests {
     @Test("A connection on which nothing comes is closed, and so is one too many")
     func silentConnections() async throws {
         try await withGateway({ $0.firstRequestTimeout = .milliseconds(50) }) { gateway in
-            let (nothing, half) = (try await talk(to: gateway, []), try await talk(to: gateway, ["GET /healthz HT"]))
+            let (nothing, half) = (try await talkUntilClosed(to: gateway, []), try await talkUntilClosed(to: gateway, ["GET /healthz HT"]))
             #expect(nothing.isEmpty && half.isEmpty)
         }
         try await withGateway({ $0.connectionsMax = 0 }) { gateway in
-            let refused = try await talk(to: gateway, [])
+            let refused = try await talkUntilClosed(to: gateway, [])
             #expect(refused.isEmpty)
         }
         let room = ConnectionRoom(1)

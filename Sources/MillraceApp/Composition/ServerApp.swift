@@ -27,6 +27,7 @@ public struct ServerApp: Sendable {
     /// Serves until SIGTERM or SIGINT.
     /// - Parameter announce: told once clients can connect.
     public func run(announce: @escaping @Sendable (Announcement) -> Void) async throws {
+        DescriptorLimit.raise()
         let metrics = PrometheusMetrics()
         MetricsSystem.bootstrap(metrics)
         let data = try DataDirectory(settings.dataDirectory)

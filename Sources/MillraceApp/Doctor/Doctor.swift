@@ -71,7 +71,7 @@ public struct Doctor: Sendable {
     private func checkShim() -> Finding? {
         guard needs(.process) else { return nil }
         guard let shim = locations.shim else {
-            return fault("Python shim", "clients/python was not found near the settings file or the binary", "start Millrace in its own folder, or install the shim: pip install ./clients/python")
+            return fault("Python shim", "clients/python was not found near the settings file or the binary", "start Millrace where clients/python is, or put that folder beside millrace.yaml")
         }
         return ok("Python shim", shim)
     }
