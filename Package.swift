@@ -24,6 +24,7 @@ let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metri
 let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let lifecycleTestKit: Target.Dependency = .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle")
@@ -39,6 +40,7 @@ let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-h
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let sqlite: Target.Dependency = .product(name: "GRDBSQLite", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -74,8 +76,8 @@ let package = Package(
         room("MillraceWire", uses: ["MillraceCore"]),
 
         // The queue and what is behind it.
-        room("MillraceQueue", uses: ["MillraceCore"], [log, metrics, tracing, lifecycle]),
-        room("MillraceQueueSQLite", uses: ["MillraceQueue", "MillraceCore"], [grdb, log]),
+        room("MillraceQueue", uses: ["MillraceCore"], [heap, log, metrics, tracing, lifecycle]),
+        room("MillraceQueueSQLite", uses: ["MillraceQueue", "MillraceCore"], [grdb, sqlite, log]),
 
         // Where bytes and workers live.
         room("MillraceCloud", uses: ["MillraceCore"]),
@@ -136,7 +138,8 @@ let package = Package(
             [lifecycle, lifecycleTestKit, metrics, metricsTestKit, log]),
         suite(
             "MillraceQueueSQLiteTests",
-            uses: ["MillraceQueueSQLite", "MillraceQueue", "MillraceConformance", "MillraceCore", "CSyncCounter"], [grdb]),
+            uses: ["MillraceQueueSQLite", "MillraceQueue", "MillraceConformance", "MillraceCore", "CSyncCounter"], [grdb],
+            resources: [.copy("Fixtures")]),
         suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
         suite(
             "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, httpClient, httpTypes, nio, nioPosix, nioHTTP, crypto, log, metrics, lifecycle]),

@@ -71,6 +71,10 @@ extension BlobRecord.State: NumberedColumn {
     static let numbered: [BlobRecord.State] = [.pending, .stored, .deleting]
 }
 
+extension EndpointMode: NumberedColumn {
+    static let numbered: [EndpointMode] = [.open, .paused, .draining]
+}
+
 extension Delivery.State: NumberedColumn {
     static let numbered: [Delivery.State] = [.pending, .delivered, .failed]
 }

@@ -20,9 +20,14 @@ final class GroupCommitWriter: Sendable {
     private let surroundings: Surroundings
     private let options: SQLiteOptions
     private let logger: Logger
+    private let lanes: LaneDirectory
+    let parked = ParkedLeases()
 
-    init(pool: DatabasePool, changes: StoreChanges, surroundings: Surroundings, options: SQLiteOptions, logger: Logger) {
+    init(
+        pool: DatabasePool, lanes: LaneDirectory, changes: StoreChanges, surroundings: Surroundings, options: SQLiteOptions, logger: Logger
+    ) {
         self.pool = pool
+        self.lanes = lanes
         self.changes = changes
         self.surroundings = surroundings
         self.options = options
@@ -75,7 +80,8 @@ final class GroupCommitWriter: Sendable {
     }
 
     private func commit(_ batch: ArraySlice<any PendingWrite>, _ db: Database) {
-        let topics = ChangedTopics()
+        let ledger = StepLedger()
+        var handedOut: [HandOut] = []
         do {
             try db.beginTransaction(.immediate)
         } catch {
@@ -83,10 +89,14 @@ final class GroupCommitWriter: Sendable {
             return
         }
         do {
-            for write in batch { try run(write, topics, db, alone: batch.count == 1) }
+            for write in batch { try run(write, ledger, db, alone: batch.count == 1) }
+            handedOut = try handOut(ledger, db)
+            try ledger.flush(db)
             try db.commit()
         } catch {
             if db.isInsideTransaction { try? db.rollback() }
+            lanes.forget()
+            takeBack(handedOut)
             guard batch.count > 1 else {
                 for write in batch { write.end(with: mapped(error)) }
                 return
@@ -95,25 +105,78 @@ final class GroupCommitWriter: Sendable {
             for index in batch.indices { commit(batch[index...index], db) }
             return
         }
-        changes.publish(topics.all)
+        changes.publish(ledger.changedTopics)
         for write in batch { write.end(with: nil) }
+        for given in handedOut { give(given) }
     }
 
     /// Runs a write in a savepoint. Throws only when the whole transaction must end.
-    private func run(_ write: any PendingWrite, _ topics: ChangedTopics, _ db: Database, alone: Bool) throws {
-        let step = WriteStep(db: db, surroundings: surroundings, topics: topics)
+    private func run(_ write: any PendingWrite, _ ledger: StepLedger, _ db: Database, alone: Bool) throws {
+        let step = step(db, ledger)
         guard !alone else { return try write.run(step) }
-        let before = topics.all
+        let mark = ledger.mark
         try db.cachedStatement(sql: "SAVEPOINT step").execute()
         do {
             try write.run(step)
         } catch {
             guard db.isInsideTransaction else { throw error }
             try db.cachedStatement(sql: "ROLLBACK TO step").execute()
-            topics.all = before
+            ledger.rollBack(to: mark)
+            lanes.forget()
             write.fail(mapped(error))
         }
         try db.cachedStatement(sql: "RELEASE step").execute()
+    }
+
+    private typealias HandOut = (parked: ParkedLease, rows: [JobRow])
+
+    /// Gives what this transaction made ready to workers that wait, in the same commit: a job that comes while a worker
+    /// waits is durable and leased by one sync.
+    private func handOut(_ ledger: StepLedger, _ db: Database) throws -> [HandOut] {
+        var given: [HandOut] = []
+        do {
+            for case .work(let endpoint, let variant) in ledger.changedTopics {
+                while let waiting = parked.next(endpoint: endpoint, variant: variant) {
+                    do {
+                        // A worker that gets nothing whatever there is shall ask again, and hear why.
+                        let rows = try step(db, ledger).lease(waiting.demand)
+                        given.append((waiting, rows ?? []))
+                        guard let rows, rows.isEmpty else { continue }
+                        given.removeLast()
+                        parked.put(back: waiting)
+                        break
+                    } catch is MillraceError {
+                        given.append((waiting, []))
+                    }
+                }
+            }
+        } catch {
+            takeBack(given)
+            throw error
+        }
+        return given
+    }
+
+    private func takeBack(_ handedOut: [HandOut]) {
+        for given in handedOut.reversed() { parked.put(back: given.parked) }
+    }
+
+    /// Gives leased jobs to who waited. When the wait ended meanwhile, they go back: nobody would run them.
+    private func give(_ given: HandOut) {
+        guard !given.parked.end(with: given.rows), !given.rows.isEmpty else { return }
+        enqueue(
+            ForgottenWrite { step in
+                for row in given.rows {
+                    guard let row = try JobRow.find(row.job.id, in: step), let token = row.job.lease?.token,
+                        given.rows.contains(where: { $0.job.lease?.token == token })
+                    else { continue }
+                    if let transition = JobTransition.giveBack(row.job, in: step.surroundings) { try step.apply(transition, to: row) }
+                }
+            })
+    }
+
+    private func step(_ db: Database, _ ledger: StepLedger) -> WriteStep {
+        WriteStep(db: db, surroundings: surroundings, ledger: ledger, lanes: lanes)
     }
 
     private func mapped(_ error: any Error) -> any Error {
@@ -122,11 +185,6 @@ final class GroupCommitWriter: Sendable {
 }
 
 typealias WriteBody<Value> = @Sendable (WriteStep) throws -> Value
-
-/// Topics changed by the transaction under way. Lives on the writer's queue only.
-final class ChangedTopics {
-    var all: Set<StoreChanges.Topic> = []
-}
 
 private protocol PendingWrite: Sendable {
     /// Carries out the write and keeps its value until the commit.
@@ -161,4 +219,17 @@ private final class Write<Value: Sendable>: PendingWrite {
         guard let outcome = outcome.withLock({ $0 }) else { preconditionFailure("a write ended that was not run") }
         continuation.resume(with: outcome)
     }
+}
+
+/// A write that nobody waits for. When it fails, the leases that it would have ended run out.
+private final class ForgottenWrite: PendingWrite {
+    private let body: WriteBody<Void>
+
+    init(_ body: @escaping WriteBody<Void>) {
+        self.body = body
+    }
+
+    func run(_ step: WriteStep) throws { try body(step) }
+    func fail(_ error: any Error) {}
+    func end(with error: (any Error)?) {}
 }

@@ -41,8 +41,9 @@ extension SQLiteStore: BlobCatalog {
         }
     }
 
-    public func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int) async throws -> [BlobID] {
+    public func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int, by leader: Leadership?) async throws -> [BlobID] {
         try await write { step in
+            try step.check(leader)
             let left = try step.blobs("state = 2 ORDER BY id LIMIT ?", [max(limit, 0)])
             let claimed = try step.blobs(
                 """

@@ -38,7 +38,7 @@ extension SQLiteStore: DeliveryStore {
                     delivery.data, claim.data,
                 ])
             precondition(changed == 1, "a delivery changed under the only writer's transaction")
-            step.topics.all.formUnion([.delivery, .job(found.snapshot.id)])
+            step.ledger.publish([.delivery, .job(found.snapshot.id)])
             return true
         }
     }

@@ -3,26 +3,20 @@ import MillraceCore
 import MillraceQueue
 
 extension SQLiteStore: JobStore {
-    public func admit(_ jobs: [NewJob]) async throws -> [Admission] {
+    public func admit(_ jobs: [NewJob], within quotas: EndpointQuotas) async throws -> [Admission] {
         let prepared = try jobs.map { ($0, try ColdColumns($0.job)) }
         return try await write { step in
-            try prepared.map { new, cold in
-                if let known = try step.known(new) { return known }
-                guard try JobRow.find(new.job.id, in: step.db) == nil else { throw MillraceError.alreadyThere("job \(new.job.id)") }
-                for file in new.job.files where try !step.blobIsThere(file.blob, tenant: new.job.tenant) {
-                    throw MillraceError.blobMissing(file.blob)
-                }
-                let transition = JobTransition.admit(new.job)
-                try step.insert(transition, cold, new.idempotency)
-                return .admitted(transition.job)
-            }
+            var door = Door(step: step, quotas: quotas)
+            let admissions = try prepared.map { try door.admit($0, $1) }
+            try door.close()
+            return admissions
         }
     }
 
     public func renew(_ renewals: [LeaseRenewal]) async throws -> [LeaseVerdict] {
         try await write { step in
             try renewals.map { renewal in
-                guard let row = try JobRow.find(renewal.job, in: step.db) else { return .lost }
+                guard let row = try JobRow.find(renewal.job, in: step) else { return .lost }
                 let checked = try renewal.checked { try step.blobIsThere($0) }
                 let (transition, verdict) = JobTransition.renew(row.job, with: checked, in: step.surroundings)
                 if let transition { try step.apply(transition, to: row) }
@@ -34,7 +28,7 @@ extension SQLiteStore: JobStore {
     public func settle(_ reports: [AttemptReport]) async throws -> [LeaseVerdict] {
         try await write { step in
             try reports.map { report in
-                guard let row = try JobRow.find(report.job, in: step.db) else { return .lost }
+                guard let row = try JobRow.find(report.job, in: step) else { return .lost }
                 let checked = try report.checked { try step.blobIsThere($0) }
                 let (transition, verdict) = JobTransition.settle(row.job, with: checked, in: step.surroundings)
                 if let transition { try step.apply(transition, to: row) }
@@ -43,31 +37,20 @@ extension SQLiteStore: JobStore {
         }
     }
 
-    public func lease(_ demand: LeaseDemand) async throws -> [Job] {
-        let taken: [JobRow] = try await write { step in
-            guard let worker = try step.worker(demand.worker) else { throw MillraceError.workerMissing(demand.worker) }
-            try step.giveBackUnknown(to: demand)
-            guard !worker.draining, demand.jobsMax > 0, worker.seenAt + demand.duration > step.now, try step.hasQueued(demand)
-            else { return [] }
-            var taken: [JobRow] = []
-            // One seek for each priority: a scan over all of them would wade through what is scheduled for later.
-            for priority in (0...9).reversed() where taken.count < demand.jobsMax {
-                taken += try step.lease(demand, priority: priority, limit: demand.jobsMax - taken.count)
-            }
-            if !taken.isEmpty {
-                try step.execute("UPDATE worker SET seenAt = ? WHERE id = ?", [step.now.milliseconds, demand.worker.data])
-            }
-            return taken
-        }
-        return try taken.map { try $0.leasedJob() }
-    }
-
-    public func rescue(limit: Int) async throws -> [Job] {
+    public func rescue(limit: Int, by leader: Leadership?) async throws -> [Job] {
         try await write { step in
-            let now = step.now.milliseconds
+            try step.check(leader)
+            let now = step.now
             try step.proveWritable(now)
-            var rows = try JobRow.all(.leaseOver, [now, max(limit, 0)], in: step.db)
-            rows += try JobRow.all(.expired, [now, max(limit - rows.count, 0)], in: step.db)
+            var rows = try JobRow.all(.leaseOver, in: step) {
+                $0.bind(now)
+                $0.bind(max(limit, 0))
+            }
+            let left = max(limit - rows.count, 0)
+            rows += try JobRow.all(.expired, in: step) {
+                $0.bind(now)
+                $0.bind(left)
+            }
             return try rows.compactMap { row in
                 guard let transition = JobTransition.expire(row.job, in: step.surroundings) else { return nil }
                 return try step.apply(transition, to: row).completeJob()
@@ -86,7 +69,7 @@ extension SQLiteStore: JobStore {
 
     public func cancel(_ id: JobID) async throws -> Job? {
         try await write { step in
-            guard let row = try JobRow.find(id, in: step.db) else { return nil }
+            guard let row = try JobRow.find(id, in: step) else { return nil }
             guard let transition = JobTransition.cancel(row.job, in: step.surroundings) else { return try row.completeJob() }
             return try step.apply(transition, to: row).completeJob()
         }
@@ -94,70 +77,75 @@ extension SQLiteStore: JobStore {
 
     public func retry(_ id: JobID) async throws -> Job? {
         try await write { step in
-            guard let row = try JobRow.find(id, in: step.db) else { return nil }
+            guard let row = try JobRow.find(id, in: step) else { return nil }
             let transition = try JobTransition.retry(row.job, in: step.surroundings)
             return try step.apply(transition, to: row).completeJob()
         }
     }
 
-    public func prune(endpoint: String, finishedBefore: Timestamp, limit: Int) async throws -> Int {
+    public func cancel(matching filter: JobFilter, limit: Int) async throws -> Int {
         try await write { step in
-            // A message that has not been delivered yet keeps its job.
-            let rows = try JobRow.all(.finished, [endpoint, finishedBefore.milliseconds, max(limit, 0)], in: step.db)
+            let rows = try step.oldest(filter.limited(to: .living), askedToCancel: false, limit: limit)
             for row in rows {
-                for file in row.job.blobsUsed { try step.release(file.blob) }
-                try step.execute("DELETE FROM event WHERE job = ?", [row.key])
-                try step.execute("DELETE FROM delivery WHERE job = ?", [row.key])
-                try step.execute("DELETE FROM job WHERE key = ?", [row.key])
+                guard let transition = JobTransition.cancel(row.job, in: step.surroundings) else { continue }
+                try step.apply(transition, to: row)
             }
             return rows.count
+        }
+    }
+
+    public func redrive(matching filter: JobFilter, limit: Int) async throws -> Int {
+        try await write { step in
+            let rows = try step.oldest(filter.redriving, limit: limit)
+            for row in rows { try step.apply(try JobTransition.retry(row.job, in: step.surroundings), to: row) }
+            return rows.count
+        }
+    }
+
+    public func prune(_ endpoint: EndpointRetention, at now: Timestamp, limit: Int, by leader: Leadership?) async throws -> Int {
+        try await write { step in
+            try step.check(leader)
+            try step.ledger.flush(step.db)
+            let surplus = try endpoint.jobsMax.map { max(0, try step.db.finished(of: endpoint.endpoint) - $0) } ?? 0
+            let old = try step.firstFinished(of: endpoint.endpoint, limit: limit).enumerated()
+                .filter { $0.offset < surplus || $0.element.job.finishedAt! < now - endpoint.age }.map(\.element)
+            for row in old { try step.remove(row) }
+            return old.count
         }
     }
 }
 
 extension WriteStep {
-    fileprivate func known(_ new: NewJob) throws -> Admission? {
-        guard let given = new.idempotency else { return nil }
-        let statement = try db.cachedStatement(
-            sql: "SELECT \(JobRow.columns), fingerprint FROM job WHERE tenant = ? AND idempotencyKey = ?")
-        guard let row = try Row.fetchOne(statement, arguments: [new.job.tenant, given.key]) else { return nil }
-        let job = try JobRow(row).completeJob()
-        return row["fingerprint"] == given.fingerprint ? .existing(job) : .conflict(job.id)
-    }
-
-    /// Whether anything is queued at all: waiting workers ask often, and mostly in vain.
-    fileprivate func hasQueued(_ demand: LeaseDemand) throws -> Bool {
-        let statement = try db.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM job \(JobQuery.queued.rawValue))")
-        return try Bool.fetchOne(statement, arguments: [demand.endpoint, demand.variant]) == true
-    }
-
     /// What a worker holds, in the order in which its leases end.
     func held(by worker: WorkerID) throws -> [JobRow] {
-        try JobRow.all(.heldBy, [worker.data], in: db).sorted { $0.leaseOrder < $1.leaseOrder }
-    }
-
-    fileprivate func giveBackUnknown(to demand: LeaseDemand) throws {
-        guard demand.held != nil else { return }
-        for row in try held(by: demand.worker) {
-            guard let transition = JobTransition.giveBack(row.job, unknownTo: demand, in: surroundings) else { continue }
-            _ = try apply(transition, to: row)
-        }
-    }
-
-    fileprivate func lease(_ demand: LeaseDemand, priority: Int, limit: Int) throws -> [JobRow] {
-        let now = now.milliseconds
-        let rows = try JobRow.all(.ready, [demand.endpoint, demand.variant, priority, now, now, limit], in: db)
-        return try rows.compactMap { row in
-            guard let transition = JobTransition.lease(row.job, by: demand, in: surroundings) else { return nil }
-            return try apply(transition, to: row)
-        }
+        try JobRow.all(.heldBy, in: self) { $0.bind(worker) }.sorted { $0.leaseOrder < $1.leaseOrder }
     }
 
     /// While jobs run, every rescue writes something: a store that cannot write could not take heartbeats either, and the
     /// rescuer must learn of it. An idle store stays untouched.
-    fileprivate func proveWritable(_ now: Int64) throws {
-        let statement = try db.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM job \(JobQuery.running.rawValue))")
+    fileprivate func proveWritable(_ now: Timestamp) throws {
+        let statement = try db.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_held WHERE state = 1)")
         guard try Bool.fetchOne(statement) == true else { return }
-        try execute("INSERT INTO rescuer (only, at) VALUES (0, ?) ON CONFLICT DO UPDATE SET at = excluded.at", [now])
+        try execute(
+            "INSERT INTO rescuer (only, at) VALUES (0, ?) ON CONFLICT DO UPDATE SET at = excluded.at", [now.milliseconds])
+    }
+
+    /// The jobs that ended first, over all variants. A message that has not been delivered yet keeps its job.
+    fileprivate func firstFinished(of endpoint: String, limit: Int) throws -> [JobRow] {
+        let queues = try Int64.fetchAll(db, sql: "SELECT id FROM queue WHERE endpoint = ?", arguments: [endpoint])
+        let rows = try queues.flatMap { queue in
+            try JobRow.all(.finished, in: self) {
+                $0.bind(queue)
+                $0.bind(max(limit, 0))
+            }
+        }
+        return Array(rows.sorted { ($0.job.finishedAt!, $0.key) < ($1.job.finishedAt!, $1.key) }.prefix(max(limit, 0)))
+    }
+
+    fileprivate func remove(_ row: JobRow) throws {
+        for file in row.job.blobsUsed { try release(file.blob) }
+        for table in ["event", "delivery", "payload", "idempotency"] { try execute("DELETE FROM \(table) WHERE job = ?", [row.key]) }
+        try execute("DELETE FROM job WHERE key = ?", [row.key])
+        ledger.move(lane: row.place.lane, from: row.job.state, to: nil, runAt: row.job.runAt)
     }
 }

@@ -19,14 +19,14 @@ extension SQLiteStore: WorkerRegistry {
                     worker.startedAt.milliseconds, worker.readyAt?.milliseconds, worker.seenAt.milliseconds, worker.draining,
                     worker.idleSince.milliseconds,
                 ])
-            step.topics.all.insert(.worker)
+            step.ledger.publish(.worker)
         }
     }
 
     public func touch(_ worker: WorkerID, readyAt: Timestamp?) async throws -> Bool {
         try await write { step in
             guard let record = try step.worker(worker) else { throw MillraceError.workerMissing(worker) }
-            if record.readyAt != readyAt, readyAt != nil { step.topics.all.insert(.worker) }
+            if record.readyAt != readyAt, readyAt != nil { step.ledger.publish(.worker) }
             try step.execute(
                 "UPDATE worker SET seenAt = ?, readyAt = coalesce(?, readyAt) WHERE id = ?",
                 [step.now.milliseconds, readyAt?.milliseconds, worker.data])
@@ -34,11 +34,12 @@ extension SQLiteStore: WorkerRegistry {
         }
     }
 
-    public func drain(_ workers: [WorkerID]) async throws {
+    public func drain(_ workers: [WorkerID], by leader: Leadership?) async throws {
         try await write { step in
+            try step.check(leader)
             for worker in workers {
                 let changed = try step.changing("UPDATE worker SET draining = 1 WHERE id = ? AND draining = 0", [worker.data])
-                if changed > 0 { step.topics.all.insert(.worker) }
+                if changed > 0 { step.ledger.publish(.worker) }
             }
         }
     }
@@ -49,7 +50,7 @@ extension SQLiteStore: WorkerRegistry {
                 if let transition = JobTransition.giveBack(row.job, in: step.surroundings) { _ = try step.apply(transition, to: row) }
             }
             guard try step.changing("DELETE FROM worker WHERE id = ?", [worker.data]) > 0 else { return }
-            step.topics.all.insert(.worker)
+            step.ledger.publish(.worker)
         }
     }
 
@@ -57,11 +58,13 @@ extension SQLiteStore: WorkerRegistry {
         try await read { try $0.workers("ORDER BY id", []) }
     }
 
-    public func removeWorkers(notSeenSince: Timestamp) async throws -> [WorkerRecord] {
+    public func removeWorkers(notSeenSince: Timestamp, by leader: Leadership?) async throws -> [WorkerRecord] {
         try await write { step in
+            try step.check(leader)
+            try step.ledger.flush(step.db)
             let gone = try step.db.workers("WHERE seenAt < ? ORDER BY id", [notSeenSince.milliseconds])
             for worker in gone { try step.execute("DELETE FROM worker WHERE id = ?", [worker.id.data]) }
-            if !gone.isEmpty { step.topics.all.insert(.worker) }
+            if !gone.isEmpty { step.ledger.publish(.worker) }
             return gone
         }
     }

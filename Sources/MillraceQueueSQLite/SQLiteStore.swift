@@ -19,7 +19,9 @@ public final class SQLiteStore: Sendable {
     public let changes = StoreChanges()
     let surroundings: Surroundings
     let pool: DatabasePool
+    let lanes = LaneDirectory()
     private let writer: GroupCommitWriter
+    var parked: ParkedLeases { writer.parked }
 
     /// Opens the store at `path` and creates or migrates its schema.
     ///
@@ -31,7 +33,7 @@ public final class SQLiteStore: Sendable {
         self.surroundings = surroundings
         do {
             pool = try DatabasePool(path: path, configuration: options.configuration)
-            try Schema.migrator.migrate(pool)
+            try Schema.migrate(pool, path: path)
             try pool.writeWithoutTransaction { db in
                 // DatabasePool sets NORMAL when it opens a WAL database: a commit would not be synced.
                 try db.execute(sql: "PRAGMA synchronous = FULL")
@@ -41,7 +43,7 @@ public final class SQLiteStore: Sendable {
             throw StoreError.mapped(error, path: path)
         }
         writer = GroupCommitWriter(
-            pool: pool, changes: changes, surroundings: surroundings, options: options, logger: logger)
+            pool: pool, lanes: lanes, changes: changes, surroundings: surroundings, options: options, logger: logger)
     }
 
     /// Waits for reads and writes under way and closes the file. Later calls throw `unavailable`.
@@ -61,14 +63,18 @@ public final class SQLiteStore: Sendable {
             throw StoreError.mapped(error, path: pool.path)
         }
     }
+
+    func reading<Value: Sendable>(_ body: @Sendable (ReadStep) throws -> Value) async throws -> Value {
+        try await read { [lanes] db in try body(ReadStep(db: db, lanes: lanes)) }
+    }
 }
 
 /// One atomic step on the writer's connection.
-struct WriteStep {
+struct WriteStep: JobReading {
     let db: Database
     let surroundings: Surroundings
-    /// Collects what the step changes; published after the commit.
-    let topics: ChangedTopics
+    let ledger: StepLedger
+    let lanes: LaneDirectory
 
     var now: Timestamp { surroundings.now() }
 

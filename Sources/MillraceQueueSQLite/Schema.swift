@@ -1,4 +1,5 @@
 import GRDB
+import MillraceCore
 
 /// The schema, as a list of migrations. Their ids are frozen: one that has been released is never renamed or changed.
 enum Schema {
@@ -7,7 +8,24 @@ enum Schema {
         ("002-events", events),
         ("003-blobs", blobs),
         ("004-workers-deliveries-keys", rest),
+        ("005-lanes", lanes),
     ]
+
+    /// Brings a file of any earlier version up to this one.
+    /// - Throws: `unavailable` for a file of a later version: nothing of it is touched.
+    static func migrate(_ pool: DatabasePool, path: String) throws {
+        let migrator = migrator
+        let known = Set(migrations.map(\.id))
+        let unknown = try pool.read { db in
+            try db.tableExists("grdb_migrations") ? migrator.appliedIdentifiers(db).subtracting(known) : []
+        }
+        guard unknown.isEmpty else {
+            throw MillraceError(
+                .unavailable, "\(path) was written by a newer version of Millrace (\(unknown.sorted().joined(separator: ", ")))",
+                hint: "run that version, or start with another data directory; nothing was changed")
+        }
+        try migrator.migrate(pool)
+    }
 
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -17,10 +35,7 @@ enum Schema {
         return migrator
     }
 
-    // What is queried or guarded is a column; the cold rest is JSON. Times and durations are milliseconds.
-    // `state`: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled, 5 expired.
-    // Every index that the queue itself uses is partial, so finished jobs cost it nothing; `variant` counts the living.
-    // (`state` at the end of `job_ready` makes that index cover a count; it is 0 in every entry.)
+    // Times and durations are milliseconds. `state`: 0 queued, 1 running, 2 succeeded, 3 failed, 4 cancelled, 5 expired.
     private static let jobs = """
         CREATE TABLE job (
             key INTEGER PRIMARY KEY,

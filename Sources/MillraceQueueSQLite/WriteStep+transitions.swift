@@ -1,4 +1,3 @@
-import Foundation
 import GRDB
 import MillraceCore
 import MillraceQueue
@@ -10,69 +9,125 @@ extension WriteStep {
     func apply(_ transition: JobTransition, to row: JobRow) throws -> JobRow {
         let now = now
         let (kept, logs) = transition.eventsKept(logsBefore: row.logs)
-        try update(row, to: transition.job, logs: logs)
-        try useBlobs(transition, from: row.job)
-        if let worker = transition.workerChanged(from: row.job) {
-            try execute("UPDATE worker SET idleSince = ? WHERE id = ?", [now.milliseconds, worker.data])
+        let (old, job) = (row.job, transition.job)
+        if old.state == job.state, job.runAt == old.runAt {
+            try updateRunning(row, to: job, logs: logs)
+        } else {
+            try update(row, to: job, logs: logs)
         }
+        try updateContents(row, to: job)
+        try useBlobs(transition, from: old)
+        if let worker = transition.workerChanged(from: old) { ledger.idle(worker, since: now) }
         try append(kept, to: row.key, at: now)
         if var delivery = transition.delivery {
             delivery.snapshot = try row.complete(delivery.snapshot)
             try insert(delivery, job: row.key)
         }
-        topics.all.formUnion(transition.topics(from: row.job))
+        ledger.move(lane: row.place.lane, from: old.state, to: job.state, runAt: job.runAt)
+        ledger.publish(transition.topics(from: old))
         var row = row
-        row.job = transition.job
+        row.job = job
         row.logs = logs
         return row
     }
 
-    private func update(_ row: JobRow, to job: Job, logs: Int) throws {
-        let old = row.job
-        let changed = try changing(
+    /// Writes a lease: the most frequent transition, with the fewest columns.
+    func leased(_ transition: JobTransition, _ row: JobRow) throws -> JobRow {
+        let job = transition.job
+        guard let lease = job.lease, let startedAt = job.startedAt else { preconditionFailure("a leased job has no lease") }
+        var statement = try RawStatement(
             """
-            UPDATE job SET state = ?, priority = ?, runAt = ?, expiresAt = ?, startedAt = ?, finishedAt = ?, \
-            cancelRequestedAt = ?, attempt = ?, crashes = ?, leases = ?, token = ?, worker = ?, leaseUntil = ?, \
-            coldStart = ?, logs = ? WHERE key = ? AND state = ? AND token IS ?
-            """,
-            [
-                job.state.number, job.priority, job.runAt.milliseconds, job.expiresAt?.milliseconds, job.startedAt?.milliseconds,
-                job.finishedAt?.milliseconds, job.cancelRequestedAt?.milliseconds, job.attempt, job.crashes, job.leases,
-                job.lease?.token.data, job.lease?.worker.data, job.lease?.expiresAt.milliseconds, job.coldStart?.milliseconds,
-                logs, row.key, old.state.number, old.lease?.token.data,
-            ])
-        precondition(changed == 1, "a job changed under the only writer's transaction")
-        guard job.progress != old.progress || job.checkpoint != old.checkpoint || job.outputs != old.outputs || job.failure != old.failure
-        else { return }
-        try execute(
-            "UPDATE job SET progress = ?, checkpoint = ?, outputs = ?, failure = ? WHERE key = ?",
-            [
-                JSONColumn.text(job.progress), JSONColumn.text(job.checkpoint), JSONColumn.text(unlessEmpty: job.outputs),
-                JSONColumn.text(job.failure), row.key,
-            ])
+            UPDATE job SET state = 1, attempt = ?, leases = ?, startedAt = ?, finishedAt = NULL, token = ?, worker = ?, leaseUntil = ?, \
+            progress = NULL, progressAt = NULL, progressSequence = NULL WHERE key = ? AND state = 0
+            """, in: db)
+        statement.bind(job.attempt)
+        statement.bind(job.leases)
+        statement.bind(startedAt)
+        statement.bind(lease.token)
+        statement.bind(lease.worker)
+        statement.bind(lease.expiresAt)
+        statement.bind(row.key)
+        try statement.run()
+        precondition(db.changesCount == 1, "a job changed under the only writer's transaction")
+        try append(transition.events, to: row.key, at: now)
+        ledger.move(lane: row.place.lane, from: .queued, to: .running, runAt: job.runAt)
+        ledger.publish(transition.topics(from: row.job))
+        var row = row
+        row.job = job
+        row.input = try input(of: row.key)
+        return row
     }
 
-    /// Inserts a new job. Its row holds what no transition changes, too.
-    func insert(_ transition: JobTransition, _ cold: ColdColumns, _ idempotency: NewJob.Idempotency?) throws {
-        let job = transition.job
-        let now = now
-        try execute(
+    private func input(of key: Int64) throws -> String? {
+        var statement = try RawStatement("SELECT input FROM payload WHERE job = ?", in: db)
+        statement.bind(key)
+        guard try statement.step() else { return nil }
+        defer { statement.reset() }
+        return statement.text(0)
+    }
+
+    /// What a heartbeat or a wish to cancel changes: no column of any index.
+    private func updateRunning(_ row: JobRow, to job: Job, logs: Int) throws {
+        var statement = try RawStatement(
+            "UPDATE job SET leaseUntil = ?, cancelRequestedAt = ?, coldStart = ?, logs = ? WHERE key = ? AND state = ? AND token IS ?", in: db)
+        statement.bind(job.lease?.expiresAt)
+        statement.bind(job.cancelRequestedAt)
+        statement.bind(job.coldStart)
+        statement.bind(logs)
+        statement.bind(row.key)
+        statement.bind(row.job.state.number)
+        statement.bind(row.job.lease?.token)
+        try statement.run()
+        precondition(db.changesCount == 1, "a job changed under the only writer's transaction")
+    }
+
+    private func update(_ row: JobRow, to job: Job, logs: Int) throws {
+        var statement = try RawStatement(
             """
-            INSERT INTO job (id, tenant, endpoint, variant, state, priority, runAt, createdAt, expiresAt, attempt, crashes, \
-            leases, attemptsMax, crashesMax, backoffBase, backoffMax, runLimit, callback, traceparent, parameters, input, \
-            files, idempotencyKey, fingerprint) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-            """,
-            [
-                job.id.data, job.tenant, job.endpoint, job.variant, job.state.number, job.priority, job.runAt.milliseconds,
-                job.createdAt.milliseconds, job.expiresAt?.milliseconds, job.attempt, job.crashes, job.leases,
-                job.retry.attemptsMax, job.retry.crashesMax, job.retry.backoffBase.milliseconds,
-                job.retry.backoffMax.milliseconds, job.runLimit.milliseconds, job.callback, job.traceparent, cold.parameters,
-                cold.input, cold.files, idempotency?.key, idempotency?.fingerprint,
-            ])
-        let key = db.lastInsertedRowID
-        try useBlobs(transition, from: nil)
-        try append(transition.events, to: key, at: now)
-        topics.all.formUnion(transition.topics)
+            UPDATE job SET state = ?, runAt = ?, expiresAt = ?, deadline = ?, queuedUntil = ?, startedAt = ?, finishedAt = ?, \
+            cancelRequestedAt = ?, attempt = ?, crashes = ?, leases = ?, token = ?, worker = ?, leaseUntil = ?, \
+            coldStart = ?, logs = ? WHERE key = ? AND state = ? AND token IS ?
+            """, in: db)
+        statement.bind(job.state.number)
+        statement.bind(job.runAt)
+        statement.bind(job.expiresAt)
+        statement.bind(job.deadline)
+        statement.bind(job.queuedUntil)
+        statement.bind(job.startedAt)
+        statement.bind(job.finishedAt)
+        statement.bind(job.cancelRequestedAt)
+        statement.bind(job.attempt)
+        statement.bind(job.crashes)
+        statement.bind(job.leases)
+        statement.bind(job.lease?.token)
+        statement.bind(job.lease?.worker)
+        statement.bind(job.lease?.expiresAt)
+        statement.bind(job.coldStart)
+        statement.bind(logs)
+        statement.bind(row.key)
+        statement.bind(row.job.state.number)
+        statement.bind(row.job.lease?.token)
+        try statement.run()
+        precondition(db.changesCount == 1, "a job changed under the only writer's transaction")
+    }
+
+    /// The columns that are JSON, when they changed.
+    private func updateContents(_ row: JobRow, to job: Job) throws {
+        let old = row.job
+        if job.progress != old.progress, job.progress == nil {
+            try execute("UPDATE job SET progress = NULL, progressAt = NULL, progressSequence = NULL WHERE key = ?", [row.key])
+        }
+        guard job.checkpoint != old.checkpoint || job.outputs != old.outputs || job.failure != old.failure
+            || job.inlineOutputs != old.inlineOutputs
+        else { return }
+        var statement = try RawStatement(
+            "UPDATE job SET checkpoint = ?, outputs = ?, inlineOutputs = ?, failure = ? WHERE key = ?", in: db)
+        statement.bind(try JSONColumn.text(job.checkpoint))
+        statement.bind(try JSONColumn.text(unlessEmpty: job.outputs))
+        statement.bind(try JSONColumn.text(unlessEmpty: job.inlineOutputs))
+        statement.bind(try JSONColumn.text(job.failure))
+        statement.bind(row.key)
+        try statement.run()
     }
 
     private func useBlobs(_ transition: JobTransition, from old: Job?) throws {
@@ -99,29 +154,62 @@ extension WriteStep {
         return tenant == nil || tenant == owner
     }
 
-    private func append(_ events: [JobEvent.Detail], to key: Int64, at now: Timestamp) throws {
-        for event in events {
-            if case .progress = event { try execute("DELETE FROM event WHERE job = ? AND kind = 1", [key]) }
-            let columns = try EventColumns(event)
-            try execute(
-                "INSERT INTO event (job, at, kind, code, attempt, worker, runAt, text) VALUES (?,?,?,?,?,?,?,?)",
-                [
-                    key, now.milliseconds, columns.kind, columns.code, columns.attempt, columns.worker, columns.runAt, columns.text,
-                ])
+    /// Inserts a new job. Its row holds what no transition changes, too.
+    func insert(_ transition: JobTransition, _ cold: ColdColumns, _ idempotency: NewJob.Idempotency?) throws {
+        let job = transition.job
+        let now = now
+        let place = try lanes.place(for: LaneKey(job), in: db)
+        try insertRow(job, place, cold)
+        let key = db.lastInsertedRowID
+        if let input = cold.input {
+            var statement = try RawStatement("INSERT INTO payload (job, input) VALUES (?, ?)", in: db)
+            statement.bind(key)
+            statement.bind(input)
+            try statement.run()
         }
+        if let idempotency {
+            try execute(
+                "INSERT INTO idempotency (tenant, key, job, fingerprint) VALUES (?,?,?,?)",
+                [job.tenant, idempotency.key, key, idempotency.fingerprint])
+        }
+        if !job.files.isEmpty { try useBlobs(transition, from: nil) }
+        try append(transition.events, to: key, at: now)
+        ledger.move(lane: place.lane, from: nil, to: .queued, runAt: job.runAt)
+        ledger.publish(transition.topics)
     }
 
-    private func insert(_ delivery: Delivery, job key: Int64) throws {
-        try execute(
+    private func insertRow(_ job: Job, _ place: LaneDirectory.Place, _ cold: ColdColumns) throws {
+        var statement = try RawStatement(
             """
-            INSERT INTO delivery (id, job, url, state, event, snapshot, createdAt, dueAt, availableAt) \
-            VALUES (?,?,?,?,?,?,?,?,?)
-            """,
-            [
-                delivery.id.data, key, delivery.url, delivery.state.number, delivery.event,
-                MillraceJSON.string(delivery.snapshot), delivery.createdAt.milliseconds, delivery.dueAt.milliseconds,
-                delivery.dueAt.milliseconds,
-            ])
+            INSERT INTO job (id, queue, lane, state, runAt, createdAt, expiresAt, deadline, queuedUntil, attempt, crashes, leases, logs, \
+            attemptsMax, crashesMax, backoffBase, backoffMax, runLimit, callback, traceparent, parameters, files) \
+            VALUES (?,?,?,0,?,?,?,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?)
+            """, in: db)
+        statement.bind(job.id)
+        statement.bind(place.queue)
+        statement.bind(place.lane)
+        statement.bind(job.runAt)
+        statement.bind(job.createdAt)
+        statement.bind(job.expiresAt)
+        statement.bind(job.deadline)
+        statement.bind(job.queuedUntil)
+        statement.bind(job.attempt)
+        statement.bind(job.crashes)
+        statement.bind(job.leases)
+        statement.bind(job.retry.attemptsMax)
+        statement.bind(job.retry.crashesMax)
+        statement.bind(job.retry.backoffBase)
+        statement.bind(job.retry.backoffMax)
+        statement.bind(job.runLimit)
+        statement.bind(job.callback)
+        statement.bind(job.traceparent)
+        statement.bind(cold.parameters)
+        statement.bind(cold.files)
+        do {
+            try statement.run()
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
+            throw MillraceError.alreadyThere("job \(job.id)")
+        }
     }
 }
 
@@ -135,51 +223,5 @@ struct ColdColumns: Sendable {
         parameters = try JSONColumn.text(unlessEmpty: job.parameters)
         input = try JSONColumn.text(job.input)
         files = try JSONColumn.text(unlessEmpty: job.files)
-    }
-}
-
-/// An event's detail as columns.
-struct EventColumns {
-    var kind: Int
-    var code: Int?
-    var attempt: Int?
-    var worker: Data?
-    var runAt: Int64?
-    var text: String
-
-    init(_ detail: JobEvent.Detail) throws {
-        switch detail {
-        case .state(let change):
-            (kind, code, attempt) = (0, change.state.number, change.attempt)
-            worker = change.worker?.data
-            runAt = change.runAt?.milliseconds
-            text = change.reason
-        case .progress(let progress):
-            (kind, text) = (1, try MillraceJSON.string(progress))
-        case .log(let line):
-            (kind, code, text) = (2, line.level.number, line.message)
-        }
-    }
-
-    /// Reads `kind, code, attempt, worker, runAt, text`, beginning at a column.
-    static func detail(_ row: Row, from first: Int) throws -> JobEvent.Detail {
-        switch row[first] as Int {
-        case 0:
-            .state(
-                StateChange(
-                    state: JobState(column: row[first + 1]), attempt: row[first + 2],
-                    worker: (row[first + 3] as Data?).map { WorkerID(column: $0) }, reason: row[first + 5],
-                    runAt: Timestamp(column: row[first + 4])))
-        case 1: .progress(try MillraceJSON.decode(from: row[first + 5] as String))
-        default: .log(LogLine(stored: row[first + 5], level: LogLine.Level(column: row[first + 1])))
-        }
-    }
-}
-
-extension LogLine {
-    /// A line that was cut when it was first made is not cut again.
-    init(stored message: String, level: Level) {
-        self.init(level: level, message: "")
-        self.message = message
     }
 }

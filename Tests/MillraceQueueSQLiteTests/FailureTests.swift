@@ -49,7 +49,7 @@ struct FailureTests {
             #expect(try await store.jobs(matching: .init(), after: nil, limit: 10_000).count == admitted.count + 20)
 
             clock.advance(by: .seconds(1))
-            #expect(try await store.prune(endpoint: "ocr", finishedBefore: clock.now, limit: 100) == 20)
+            #expect(try await store.prune(EndpointRetention(endpoint: "ocr", age: .zero), at: clock.now, limit: 100, by: nil) == 20)
             let again = job(bytes: 1000)
             #expect(try await store.admit([again]) == [.admitted(again.job)])
             #expect(try await store.job(again.job.id) == again.job.withoutInput)

@@ -9,7 +9,7 @@ struct SchemaTests {
     /// Frozen: an id that was released stays, with its statements. A change of the schema is a new migration.
     @Test("has the migrations that were released, unchanged")
     func frozen() {
-        #expect(Schema.migrations.map(\.id) == ["001-jobs", "002-events", "003-blobs", "004-workers-deliveries-keys"])
+        #expect(Schema.migrations.map(\.id) == ["001-jobs", "002-events", "003-blobs", "004-workers-deliveries-keys", "005-lanes"])
         #expect(Set(Schema.migrations.map(\.id)).count == Schema.migrations.count)
         let digests = Schema.migrations.map { fnv1a($0.sql) }
         #expect(digests == SchemaTests.released, "the statements of a released migration have changed")
@@ -42,8 +42,9 @@ struct SchemaTests {
     @Test("answers what the queue asks all the time from its own index, without sorting", arguments: JobQuery.allCases)
     func plans(query: JobQuery) async throws {
         let plan = try await plan("SELECT \(JobRow.columns) FROM job \(query.rawValue)")
-        #expect(!plan.contains { $0.contains("TEMP B-TREE") }, "\(plan)")
-        #expect(query == .running || !plan.contains { $0.hasPrefix("SCAN") }, "\(plan)")
+        // Those that run are few, and sorted when they are looked at.
+        #expect(query == .leaseOver || !plan.contains { $0.contains("TEMP B-TREE") }, "\(plan)")
+        #expect(!plan.contains { $0.hasPrefix("SCAN") && query != .leaseOver }, "\(plan)")
     }
 
     @Test("counts the backlog without walking through the queue")
@@ -56,15 +57,21 @@ struct SchemaTests {
     @Test(
         "answers lists and collections from an index, without sorting",
         arguments: [
-            ("SELECT id FROM job WHERE state = ? AND id < ? ORDER BY id DESC LIMIT 5", "job_by_state"),
-            ("SELECT id FROM job WHERE endpoint = ? AND id < ? ORDER BY id DESC LIMIT 5", "job_by_endpoint"),
-            ("SELECT id FROM job WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT 5", "job_by_tenant"),
+            (
+                "SELECT id FROM job INDEXED BY job_listed WHERE lane = ? AND state = ? AND key < ? ORDER BY key DESC LIMIT 5",
+                "job_listed"
+            ),
+            (JobQuery.waitingLanes, "lane_waiting"),
+            ("SELECT id FROM lane WHERE tenant = ?", "lane_of_tenant"),
+            (
+                "SELECT key FROM job INDEXED BY job_ready WHERE state = 0 AND lane = ? AND (runAt, key) < (?, ?) LIMIT 5",
+                "job_ready"
+            ),
             ("SELECT id FROM blob WHERE uses = 0 AND state < 2 AND createdAt < ? ORDER BY createdAt, id LIMIT 5", "blob_unused"),
             ("SELECT id FROM blob WHERE state = 2 ORDER BY id LIMIT 5", "blob_deleting"),
             ("SELECT id FROM delivery WHERE state = 0 AND availableAt <= ? ORDER BY availableAt, id LIMIT 5", "delivery_pending"),
             ("SELECT min(availableAt) FROM delivery WHERE state = 0", "delivery_pending"),
-            ("SELECT sequence FROM event WHERE job = ? AND sequence > ? ORDER BY sequence LIMIT 5", "event_of_job"),
-            ("SELECT sequence FROM event WHERE job = ? AND kind = 1", "event_progress"),
+            ("SELECT sequence FROM event WHERE job = ? AND sequence > ? ORDER BY sequence LIMIT 5", "PRIMARY KEY (job=? AND sequence>?)"),
         ])
     func plans(sql: String, index: String) async throws {
         let plan = try await plan(sql)
@@ -76,7 +83,7 @@ struct SchemaTests {
         try await withTemporaryDirectory { directory in
             let store = try SQLiteStore(path: directory.file("store.sqlite"))
             return try await store.pool.read { db in
-                let arguments = StatementArguments(Array(repeating: 0, count: sql.contains("?3") ? 3 : sql.count { $0 == "?" }))
+                let arguments = StatementArguments(Array(repeating: 0, count: sql.contains("?2") ? 2 : sql.count { $0 == "?" }))
                 return try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN " + sql, arguments: arguments).map { $0["detail"] as String }
             }
         }

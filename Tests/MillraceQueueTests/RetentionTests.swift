@@ -10,7 +10,7 @@ import Testing
 struct RetentionRoundTests {
     let now = Timestamp(milliseconds: 1_000_000_000)
     let endpoints = [
-        EndpointRetention(endpoint: "ocr", retention: .seconds(60)), EndpointRetention(endpoint: "tags", retention: .seconds(5)),
+        EndpointRetention(endpoint: "ocr", age: .seconds(60)), EndpointRetention(endpoint: "tags", age: .seconds(5)),
     ]
 
     private func steps(_ policy: RetentionPolicy, removed: [Int]) -> [RetentionRound.Step?] {
@@ -21,8 +21,8 @@ struct RetentionRoundTests {
         } + [round.next]
     }
 
-    private var ocr: RetentionRound.Step { .prune(endpoint: "ocr", finishedBefore: now - .seconds(60)) }
-    private var tags: RetentionRound.Step { .prune(endpoint: "tags", finishedBefore: now - .seconds(5)) }
+    private var ocr: RetentionRound.Step { .prune(endpoints[0], at: now) }
+    private var tags: RetentionRound.Step { .prune(endpoints[1], at: now) }
     private var collect: RetentionRound.Step { .collect(pendingBefore: now - .seconds(86_400), unusedBefore: now - .seconds(86_400)) }
 
     @Test("goes through the endpoints, then collects blobs")
@@ -56,7 +56,7 @@ struct RetentionServiceTests {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         return RetentionService(
-            store, endpoints: { [EndpointRetention(endpoint: "ocr", retention: .seconds(3600))] }, surroundings: clock.surroundings,
+            store, endpoints: { [EndpointRetention(endpoint: "ocr", age: .seconds(3600))] }, surroundings: clock.surroundings,
             logger: logger, deleteBlob: deleteBlob)
     }
 

@@ -88,7 +88,7 @@ public struct ServerApp: Sendable {
     }
 
     private func retention(_ store: any Store, _ blobs: any BlobStore) -> RetentionService {
-        let endpoints = settings.endpoints.map { EndpointRetention(endpoint: $0.name, retention: $0.retention) }
+        let endpoints = settings.endpoints.map { EndpointRetention(endpoint: $0.name, age: $0.retention, jobsMax: $0.retentionMax) }
         return RetentionService(
             store, endpoints: { endpoints }, surroundings: surroundings, logger: logger, deleteBlob: { try await blobs.delete($0) })
     }

@@ -20,10 +20,11 @@ struct StoreBench: Sendable {
 
     func submit(_ job: Job? = nil) async throws -> Job {
         let job = job ?? .fixture(in: surroundings)
-        guard case .admitted(let admitted)? = try await store.admit([NewJob(job: job)]).first else {
-            throw ConformanceFailure(description: "a job without a key was not admitted")
+        switch try head(of: try await store.admit([NewJob(job: job)])) {
+        case .admitted(let admitted): return admitted
+        case .refused(let error): throw error
+        case let other: throw ConformanceFailure(description: "a job without a key was not admitted: \(other)")
         }
-        return admitted
     }
 
     func worker(endpoint: String = "ocr", variant: String = "a") async throws -> WorkerID {
@@ -79,6 +80,12 @@ struct StoreBench: Sendable {
         clock.advance(by: .milliseconds(1))
         let now = clock.now
         return Set(try await store.claimUnused(pendingBefore: now - pending, unusedBefore: now - unused, limit: 1000))
+    }
+
+    /// Prunes what ended before a time.
+    func prune(finishedBefore time: Timestamp, keeping jobsMax: Int? = nil, limit: Int) async throws -> Int {
+        let retention = EndpointRetention(endpoint: "ocr", age: clock.now.since(time), jobsMax: jobsMax)
+        return try await store.prune(retention, at: clock.now, limit: limit, by: nil)
     }
 
     func states(_ job: Job) async throws -> [StateChange] {

@@ -46,7 +46,7 @@ enum StoreOperation: Sendable {
     case abandon(WorkerID)
     case cancel(JobID)
     case retry(JobID)
-    case prune(age: Duration, limit: Int)
+    case prune(age: Duration, keeping: Int?, limit: Int)
     case collect(age: Duration, limit: Int)
     case claimDeliveries(limit: Int)
     case record(Delivery, delivered: Bool, retry: Duration?)
@@ -105,7 +105,7 @@ struct StoreActor: Sendable {
             return .jobs(try await store.abandon(worker: worker, reason: "signal 9", stderrTail: "Killed"))
         case .cancel(let job): return .job(try await store.cancel(job))
         case .retry(let job): return .job(try await store.retry(job))
-        case .prune(let age, let limit): return .count(try await store.prune(endpoint: "ocr", finishedBefore: now - age, limit: limit))
+        case .prune(let age, let keeping, let limit): return .count(try await store.prune(EndpointRetention(endpoint: "ocr", age: age, jobsMax: keeping), at: now, limit: limit, by: nil))
         case .collect(let age, let limit): return .blobs(try await collect(olderThan: now - age, limit: limit))
         case .claimDeliveries(let limit): return .deliveries(try await store.claimDeliveries(limit: limit, for: .seconds(20)))
         case .record(let delivery, let delivered, let retry):

@@ -52,7 +52,7 @@ extension StoreConformance {
             try expectEqual(try await bench.collect(), [], "while it runs")
             _ = try await bench.settle(job, .succeeded(outputs: [output]))
             try expectEqual(try await bench.collect(), [], "when it has ended")
-            _ = try await bench.store.prune(endpoint: "ocr", finishedBefore: bench.clock.now, limit: 10)
+            _ = try await bench.prune(finishedBefore: bench.clock.now, limit: 10)
             try expectEqual(try await bench.collect(), [input.blob, output.blob], "after pruning")
         },
         promise("what a running job writes is kept, and goes when the attempt ended without it") { bench in
@@ -70,9 +70,9 @@ extension StoreConformance {
                 _ = try await bench.store.cancel(job.id)
                 bench.clock.advance(by: .seconds(1))
             }
-            try expectEqual(try await bench.store.prune(endpoint: "ocr", finishedBefore: bench.clock.now, limit: 1), 1, "pruned")
+            try expectEqual(try await bench.prune(finishedBefore: bench.clock.now, limit: 1), 1, "pruned")
             try expectEqual(try await bench.collect(), [], "one job left")
-            try expectEqual(try await bench.store.prune(endpoint: "ocr", finishedBefore: bench.clock.now, limit: 1), 1, "pruned")
+            try expectEqual(try await bench.prune(finishedBefore: bench.clock.now, limit: 1), 1, "pruned")
             try expectEqual(try await bench.collect(), [file.blob], "no job left")
         },
         promise("a file given twice to one job is one use") { bench in
@@ -80,7 +80,7 @@ extension StoreConformance {
             let job = try await bench.submit(.fixture(files: [file, .fixture(file.blob, name: "again")], in: bench.surroundings))
             _ = try await bench.store.cancel(job.id)
             try expectEqual(try await bench.collect(), [], "while the job is there")
-            _ = try await bench.store.prune(endpoint: "ocr", finishedBefore: bench.clock.now, limit: 1)
+            _ = try await bench.prune(finishedBefore: bench.clock.now, limit: 1)
             try expectEqual(try await bench.collect(), [file.blob], "afterwards")
         },
         promise("a repeated submit's own uploads are not used") { bench in

@@ -93,7 +93,7 @@ extension StoreConformance {
             let elsewhere = try await bench.submit(.fixture(endpoint: "tags", in: bench.surroundings))
             _ = try await bench.store.cancel(elsewhere.id)
             let waiting = try await bench.submit()
-            try expectEqual(try await bench.store.prune(endpoint: "ocr", finishedBefore: border, limit: 10), 1, "pruned")
+            try expectEqual(try await bench.prune(finishedBefore: border, limit: 10), 1, "pruned")
             try expectEqual(try await bench.store.job(old.id), nil, "old job")
             try expectEqual(try await bench.store.events(of: old.id, after: 0, limit: 10), [], "its events")
             for job in [young, elsewhere, waiting] {
@@ -104,7 +104,7 @@ extension StoreConformance {
             for _ in 0..<5 { _ = try await bench.finished() }
             bench.clock.advance(by: .seconds(1))
             var counts: [Int] = []
-            for _ in 0..<4 { counts.append(try await bench.store.prune(endpoint: "ocr", finishedBefore: bench.clock.now, limit: 2)) }
+            for _ in 0..<4 { counts.append(try await bench.prune(finishedBefore: bench.clock.now, limit: 2)) }
             try expectEqual(counts, [2, 2, 1, 0], "pruned")
         },
         promise("pruning frees the idempotency key") { bench in
@@ -113,7 +113,7 @@ extension StoreConformance {
             _ = try await bench.store.admit([NewJob(job: job, idempotency: key)])
             _ = try await bench.store.cancel(job.id)
             bench.clock.advance(by: .seconds(1))
-            _ = try await bench.store.prune(endpoint: "ocr", finishedBefore: bench.clock.now, limit: 2)
+            _ = try await bench.prune(finishedBefore: bench.clock.now, limit: 2)
             let again = NewJob(job: .fixture(in: bench.surroundings), idempotency: key)
             try expectEqual(try await bench.store.admit([again]), [.admitted(again.job)], "admission")
         },
@@ -121,9 +121,9 @@ extension StoreConformance {
             let job = try await bench.submit(.fixture(callback: "https://example.com", in: bench.surroundings))
             _ = try await bench.store.cancel(job.id)
             bench.clock.advance(by: .seconds(1))
-            try expectEqual(try await bench.store.prune(endpoint: "ocr", finishedBefore: bench.clock.now, limit: 2), 0, "pruned")
+            try expectEqual(try await bench.prune(finishedBefore: bench.clock.now, limit: 2), 0, "pruned")
             try await bench.deliver(job, true)
-            try expectEqual(try await bench.store.prune(endpoint: "ocr", finishedBefore: bench.clock.now, limit: 2), 1, "pruned later")
+            try expectEqual(try await bench.prune(finishedBefore: bench.clock.now, limit: 2), 1, "pruned later")
         },
     ]
 }

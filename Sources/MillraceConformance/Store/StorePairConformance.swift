@@ -22,7 +22,7 @@ public enum StorePairConformance {
                     group.addTask {
                         switch try head(of: try await store.admit([new])) {
                         case .admitted(let job), .existing(let job): job.id
-                        case .conflict: nil
+                        case .conflict, .refused: nil
                         }
                     }
                 }

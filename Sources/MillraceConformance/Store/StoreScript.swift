@@ -44,7 +44,7 @@ struct StoreScript {
         case 85: return .abandon(any(of: workers) ?? makeID())
         case 86..<89: return .cancel(any(of: jobs) ?? makeID())
         case 89..<91: return .retry(any(of: jobs) ?? makeID())
-        case 91..<93: return .prune(age: .seconds(number(60)), limit: number(5))
+        case 91..<93: return .prune(age: .seconds(number(60)), keeping: flip() ? number(20) : nil, limit: number(5))
         case 93..<95: return .collect(age: .seconds(number(60)), limit: number(5))
         case 95..<97: return .claimDeliveries(limit: number(4))
         default: return record()

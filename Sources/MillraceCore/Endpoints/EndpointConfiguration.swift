@@ -17,8 +17,13 @@ public struct EndpointConfiguration: Sendable, Codable, Equatable {
     public var runLimit: Duration = .seconds(3600)
     /// How long a job may wait in the queue before it expires; `nil`: for ever.
     public var timeToLive: Duration?
+    /// How long a job may take in all, from its acceptance to its end; `nil`: for ever.
+    public var deadline: Duration?
     /// How long finished jobs and their blobs are kept.
     public var retention: Duration = .seconds(7 * 86_400)
+    /// How many finished jobs are kept; the oldest go first. `nil`: all, for as long as ``retention`` says.
+    public var retentionMax: Int?
+    public var quotas = EndpointQuotas()
 
     public init(name: String, modelDirectory: String, manifest: ModelManifest, modelVersion: String) {
         self.name = name

@@ -5,11 +5,14 @@ public struct MillraceError: Error, Sendable, Equatable, CustomStringConvertible
     public var code: ErrorCode
     public var message: String
     public var hint: String?
+    /// When it makes sense to ask again, for an error that passes.
+    public var retryAfter: Duration?
 
-    public init(_ code: ErrorCode, _ message: String, hint: String? = nil) {
+    public init(_ code: ErrorCode, _ message: String, hint: String? = nil, retryAfter: Duration? = nil) {
         self.code = code
         self.message = message
         self.hint = hint
+        self.retryAfter = retryAfter
     }
 
     public var description: String {
@@ -47,16 +50,21 @@ public struct ErrorCode: Sendable, Hashable, RawRepresentable, CustomStringConve
     public static let stateConflict = Self("state_conflict")
     public static let rangeNotSatisfiable = Self("range_not_satisfiable")
     public static let callbackRefused = Self("callback_refused")
+    public static let quotaExceeded = Self("quota_exceeded")
+    public static let endpointDraining = Self("endpoint_draining")
     public static let unavailable = Self("unavailable")
     public static let `internal` = Self("internal_error")
 
     // Workers and leases.
     public static let workerUnknown = Self("worker_unknown")
     public static let leaseLost = Self("lease_lost")
+    /// Another gateway leads now.
+    public static let leadershipLost = Self("leadership_lost")
 
     // Why a job failed.
     public static let workerLost = Self("worker_lost")
     public static let runLimitExceeded = Self("run_limit_exceeded")
+    public static let deadlineExceeded = Self("deadline_exceeded")
     public static let handlerError = Self("handler_error")
     public static let handlerCrashed = Self("handler_crashed")
     public static let handlerProtocol = Self("handler_protocol")

@@ -22,6 +22,8 @@ public struct Job: Sendable, Codable, Equatable, Identifiable {
     public var runAt: Timestamp
     /// In the queue after this time, the job expires.
     public var expiresAt: Timestamp?
+    /// The end of the whole job, whatever its attempts: afterwards nothing is tried any more.
+    public var deadline: Timestamp?
     /// When the current or last attempt began.
     public var startedAt: Timestamp?
     public var finishedAt: Timestamp?
@@ -37,6 +39,8 @@ public struct Job: Sendable, Codable, Equatable, Identifiable {
     public var progress: JobProgress?
     public var checkpoint: JobCheckpoint?
     public var outputs: [JobFile] = []
+    /// Short results, kept with the job.
+    public var inlineOutputs: [InlineOutput] = []
     public var failure: JobFailure?
     /// How long the last attempt's worker took to start, when it was started for work that waited; `nil`: it was warm.
     public var coldStart: Duration?
@@ -45,7 +49,8 @@ public struct Job: Sendable, Codable, Equatable, Identifiable {
         id: JobID, tenant: String, endpoint: String, variant: String = "a", priority: Int = 5,
         parameters: [String: JSONValue] = [:], input: JSONValue? = nil, files: [JobFile] = [],
         callback: String? = nil, retry: RetryPolicy = .init(), runLimit: Duration = .seconds(3600),
-        traceparent: String? = nil, createdAt: Timestamp, runAt: Timestamp? = nil, expiresAt: Timestamp? = nil
+        traceparent: String? = nil, createdAt: Timestamp, runAt: Timestamp? = nil, expiresAt: Timestamp? = nil,
+        deadline: Timestamp? = nil
     ) {
         self.id = id
         self.tenant = tenant
@@ -62,6 +67,7 @@ public struct Job: Sendable, Codable, Equatable, Identifiable {
         self.createdAt = createdAt
         self.runAt = runAt ?? createdAt
         self.expiresAt = expiresAt
+        self.deadline = deadline
     }
 }
 

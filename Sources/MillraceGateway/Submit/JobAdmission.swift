@@ -28,7 +28,7 @@ struct JobAdmission: Sendable {
         }
         let admissions: [Admission]
         do {
-            admissions = try await queue.admit([new])
+            admissions = try await queue.admit([new], within: endpoint.quotas)
         } catch {
             // The job may have been recorded all the same.
             pending.keep()
@@ -44,6 +44,7 @@ struct JobAdmission: Sendable {
         case .existing(let job):
             if job.id == new.job.id { pending.keep() } else { await pending.discard() }
             return Admitted(job: job, replayed: true)
+        case .refused(let error): throw error
         case .conflict(let id):
             throw MillraceError(
                 .idempotencyConflict, "this Idempotency-Key came before with another request, which made job \(id)",

@@ -5,7 +5,7 @@ extension JobQueue: JobStore {
     public var changes: StoreChanges { store.changes }
 
     /// - Note: A job without a `traceparent` takes that of the current span, so that its attempts can be found from the request.
-    public func admit(_ jobs: [NewJob]) async throws -> [Admission] {
+    public func admit(_ jobs: [NewJob], within quotas: EndpointQuotas) async throws -> [Admission] {
         try await observed("admit", .producer) { span in
             span.attributes["millrace.jobs"] = jobs.count
             span.attributes["millrace.endpoint"] = jobs.first?.job.endpoint
@@ -15,15 +15,8 @@ extension JobQueue: JobStore {
                     var new = new
                     new.job.traceparent = new.job.traceparent ?? traceparent
                     return new
-                })
-            for (new, admission) in zip(jobs, admissions) {
-                let labels = [("endpoint", new.job.endpoint)]
-                switch admission {
-                case .admitted: meters.count(.submitted, labels)
-                case .existing: meters.count(.repeated, labels)
-                case .conflict: break
-                }
-            }
+                }, within: quotas)
+            meters.admitted(jobs, admissions)
             return admissions
         }
     }
@@ -34,6 +27,22 @@ extension JobQueue: JobStore {
 
     public func jobs(matching filter: JobFilter, after cursor: JobID?, limit: Int) async throws -> [Job] {
         try await observed("list") { _ in try await store.jobs(matching: filter, after: cursor, limit: limit) }
+    }
+
+    public func count(matching filter: JobFilter) async throws -> Int {
+        try await observed("count") { _ in try await store.count(matching: filter) }
+    }
+
+    public func lanes(of endpoint: String) async throws -> [Lane] {
+        try await store.lanes(of: endpoint)
+    }
+
+    public func queuedAhead(of id: JobID, countingTo limit: Int) async throws -> Int? {
+        try await store.queuedAhead(of: id, countingTo: limit)
+    }
+
+    public func serviceTimes(of endpoint: String, limit: Int) async throws -> [ServiceTime] {
+        try await store.serviceTimes(of: endpoint, limit: limit)
     }
 
     public func events(of job: JobID, after sequence: Int64, limit: Int) async throws -> [JobEvent] {
@@ -56,6 +65,13 @@ extension JobQueue: JobStore {
         }
     }
 
+    public func lease(_ demand: LeaseDemand, waiting limit: Duration) async throws -> [Job] {
+        // Its time is mostly waiting, which says nothing about the store.
+        let jobs = try await store.lease(demand, waiting: limit)
+        meters.leased(jobs)
+        return jobs
+    }
+
     public func renew(_ renewals: [LeaseRenewal]) async throws -> [LeaseVerdict] {
         let verdicts = try await observed("renew") { _ in try await store.renew(renewals) }
         meters.count(.leasesLost, by: verdicts.count { $0 == .lost })
@@ -66,13 +82,13 @@ extension JobQueue: JobStore {
         try await observed("settle") { span in
             span.attributes["millrace.jobs"] = reports.count
             let verdicts = try await store.settle(reports)
-            for (report, verdict) in zip(reports, verdicts) { await measure(report, verdict) }
+            await measure(reports, verdicts)
             return verdicts
         }
     }
 
-    public func rescue(limit: Int) async throws -> [Job] {
-        let jobs = try await observed("rescue") { _ in try await store.rescue(limit: limit) }
+    public func rescue(limit: Int, by leader: Leadership?) async throws -> [Job] {
+        let jobs = try await observed("rescue") { _ in try await store.rescue(limit: limit, by: leader) }
         meters.rescued(jobs)
         return jobs
     }
@@ -105,35 +121,44 @@ extension JobQueue: JobStore {
         }
     }
 
-    public func prune(endpoint: String, finishedBefore: Timestamp, limit: Int) async throws -> Int {
+    public func cancel(matching filter: JobFilter, limit: Int) async throws -> Int {
+        try await observed("cancel_many") { _ in try await store.cancel(matching: filter, limit: limit) }
+    }
+
+    public func redrive(matching filter: JobFilter, limit: Int) async throws -> Int {
+        try await observed("redrive") { _ in try await store.redrive(matching: filter, limit: limit) }
+    }
+
+    public func prune(_ endpoint: EndpointRetention, at now: Timestamp, limit: Int, by leader: Leadership?) async throws -> Int {
         let count = try await observed("prune") { _ in
-            try await store.prune(endpoint: endpoint, finishedBefore: finishedBefore, limit: limit)
+            try await store.prune(endpoint, at: now, limit: limit, by: leader)
         }
-        meters.count(.pruned, [("endpoint", endpoint)], by: count)
+        meters.count(.pruned, [("endpoint", endpoint.endpoint)], by: count)
         return count
     }
 }
 
 extension JobQueue {
-    /// Measures an attempt that ended. Only what cannot be known otherwise is read from the store, and a failure of that
-    /// is no failure of the report, which has been recorded.
-    private func measure(_ report: AttemptReport, _ verdict: LeaseVerdict) async {
-        guard verdict != .lost else { return meters.count(.leasesLost) }
-        let attempt = meters.takeAttempt(of: report.job)
-        var after: Job?
-        if attempt == nil || report.outcome.needsLook { after = try? await store.job(report.job) }
-        guard let endpoint = attempt?.endpoint ?? after?.endpoint else { return }
-        if let startedAt = attempt?.startedAt ?? after?.startedAt {
-            let labels = [("endpoint", endpoint), ("state", report.outcome.name)]
-            meters.record(.runSeconds, surroundings.now().since(startedAt), labels)
+    /// Measures attempts that ended. Only what cannot be known otherwise is read from the store, and a failure of that
+    /// is no failure of the reports, which have been recorded.
+    private func measure(_ reports: [AttemptReport], _ verdicts: [LeaseVerdict]) async {
+        var ends = AttemptTally()
+        let now = surroundings.now()
+        for (report, verdict) in zip(reports, verdicts) {
+            guard verdict != .lost else {
+                ends.lost += 1
+                continue
+            }
+            let attempt = meters.takeAttempt(of: report.job)
+            var after: Job?
+            if attempt == nil || report.outcome.needsLook { after = try? await store.job(report.job) }
+            guard let endpoint = attempt?.endpoint ?? after?.endpoint else { continue }
+            let state = after?.state ?? (report.outcome == .cancelled ? .cancelled : .succeeded)
+            let run = (attempt?.startedAt ?? after?.startedAt).map { now.since($0) }
+            ends.add(.init(endpoint: endpoint, outcome: report.outcome.name, state: state), run: run)
+            if let coldStart = report.coldStart { meters.record(.coldStartSeconds, coldStart, [("endpoint", endpoint)]) }
         }
-        if let coldStart = report.coldStart { meters.record(.coldStartSeconds, coldStart, [("endpoint", endpoint)]) }
-        let state = after?.state ?? (report.outcome == .cancelled ? .cancelled : .succeeded)
-        if state.isFinal {
-            meters.count(.finished, [("endpoint", endpoint), ("state", state.rawValue)])
-        } else {
-            meters.count(.requeued, [("endpoint", endpoint), ("reason", report.outcome.name)])
-        }
+        meters.ended(ends)
     }
 
     private static func traceparent(of span: any Span) -> String? {

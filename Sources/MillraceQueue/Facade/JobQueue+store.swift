@@ -16,9 +16,9 @@ extension JobQueue: BlobCatalog {
         try await store.blob(id)
     }
 
-    public func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int) async throws -> [BlobID] {
+    public func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int, by leader: Leadership?) async throws -> [BlobID] {
         try await observed("claim_unused") { _ in
-            try await store.claimUnused(pendingBefore: pendingBefore, unusedBefore: unusedBefore, limit: limit)
+            try await store.claimUnused(pendingBefore: pendingBefore, unusedBefore: unusedBefore, limit: limit, by: leader)
         }
     }
 
@@ -37,8 +37,8 @@ extension JobQueue: WorkerRegistry {
         try await observed("touch") { _ in try await store.touch(worker, readyAt: readyAt) }
     }
 
-    public func drain(_ workers: [WorkerID]) async throws {
-        try await observed("drain") { _ in try await store.drain(workers) }
+    public func drain(_ workers: [WorkerID], by leader: Leadership?) async throws {
+        try await observed("drain") { _ in try await store.drain(workers, by: leader) }
     }
 
     public func deregister(_ worker: WorkerID) async throws {
@@ -49,8 +49,8 @@ extension JobQueue: WorkerRegistry {
         try await store.workers()
     }
 
-    public func removeWorkers(notSeenSince: Timestamp) async throws -> [WorkerRecord] {
-        try await observed("remove_workers") { _ in try await store.removeWorkers(notSeenSince: notSeenSince) }
+    public func removeWorkers(notSeenSince: Timestamp, by leader: Leadership?) async throws -> [WorkerRecord] {
+        try await observed("remove_workers") { _ in try await store.removeWorkers(notSeenSince: notSeenSince, by: leader) }
     }
 }
 
@@ -91,5 +91,25 @@ extension JobQueue: KeyStore {
 
     public func revoke(_ id: KeyID) async throws -> Bool {
         try await store.revoke(id)
+    }
+}
+
+extension JobQueue: LeadershipStore {
+    public func lead(_ role: LeadershipRole, as candidate: CandidateID, for duration: Duration) async throws -> Leadership? {
+        try await observed("lead") { _ in try await store.lead(role, as: candidate, for: duration) }
+    }
+
+    public func resign(_ leadership: Leadership) async throws {
+        try await store.resign(leadership)
+    }
+}
+
+extension JobQueue: EndpointControl {
+    public func setMode(_ mode: EndpointMode, of endpoint: String, reason: String?) async throws {
+        try await observed("set_mode") { _ in try await store.setMode(mode, of: endpoint, reason: reason) }
+    }
+
+    public func modes() async throws -> [EndpointModeRecord] {
+        try await store.modes()
     }
 }

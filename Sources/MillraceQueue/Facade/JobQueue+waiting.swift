@@ -14,24 +14,28 @@ extension JobQueue {
         return found
     }
 
-    /// Leases as ``lease(_:)`` does; when nothing is due, waits for work, at most for `limit`.
-    ///
-    /// When the task was cancelled while jobs were being leased, they are given back at once: nobody would run them.
+    /// Leases as ``lease(_:waiting:)`` does. When the task was cancelled while jobs were being leased, they are given back at
+    /// once: nobody would run them.
     public func leaseWaiting(_ demand: LeaseDemand, atMost limit: Duration) async throws -> [Job] {
-        var jobs: [Job] = []
-        var demand = demand
-        _ = try await look(atMost: limit, on: .backlog) {
-            jobs = try await lease(demand)
-            // What the worker knew when it asked says nothing about what a later request was given.
-            demand.held = nil
-            return !jobs.isEmpty
-        }
+        let jobs = try await lease(demand, waiting: limit)
         guard Task.isCancelled else { return jobs }
         _ = try await settle(jobs.compactMap { job in
             job.lease.map { AttemptReport(job: job.id, token: $0.token, outcome: .released(reason: "the worker went away")) }
         })
         throw CancellationError()
     }
+
+    /// Where a queued job stands and when it may start; `nil` when there is no such job or it is not queued.
+    public func standing(of id: JobID) async throws -> QueueStanding? {
+        guard let job = try await store.job(id), let ahead = try await store.queuedAhead(of: id, countingTo: Self.aheadCountMax) else { return nil }
+        let lanes = try await store.lanes(of: job.endpoint)
+        let rate = ServiceRate(try await store.serviceTimes(of: job.endpoint, limit: Self.serviceTimesMax))
+        return QueueStanding(of: job, ownAhead: ahead, lanes: lanes, rate: rate, at: surroundings.now())
+    }
+
+    /// Past this a position is a lower bound: counting on would cost more than it tells.
+    static let aheadCountMax = 100_000
+    static let serviceTimesMax = 100
 
     /// The events of a job after a sequence number, and those to come, until the job is final.
     ///

@@ -34,16 +34,53 @@ final class QueueMeters: Sendable {
             .recordNanoseconds(max(0, duration.milliseconds) * 1_000_000)
     }
 
-    func leased(_ jobs: [Job]) {
-        for job in jobs {
-            let labels = [("endpoint", job.endpoint)]
-            count(.leased, labels)
-            if let startedAt = job.startedAt { record(.waitSeconds, startedAt.since(job.runAt), labels) }
+    /// One handle for many values: making one costs more than a value.
+    private func record(_ metric: QueueMetric, _ durations: [Duration], _ labels: [(String, String)]) {
+        guard !durations.isEmpty else { return }
+        let timer = Timer(label: metric.rawValue, dimensions: labels, factory: factory)
+        for duration in durations { timer.recordNanoseconds(max(0, duration.milliseconds) * 1_000_000) }
+    }
+
+    func admitted(_ jobs: [NewJob], _ admissions: [Admission]) {
+        var counts: [String: (new: Int, repeated: Int, refused: Int)] = [:]
+        for (new, admission) in zip(jobs, admissions) {
+            switch admission {
+            case .admitted: counts[new.job.endpoint, default: (0, 0, 0)].new += 1
+            case .existing: counts[new.job.endpoint, default: (0, 0, 0)].repeated += 1
+            case .refused: counts[new.job.endpoint, default: (0, 0, 0)].refused += 1
+            case .conflict: break
+            }
         }
+        for (endpoint, count) in counts {
+            self.count(.submitted, [("endpoint", endpoint)], by: count.new)
+            self.count(.repeated, [("endpoint", endpoint)], by: count.repeated)
+            self.count(.refused, [("endpoint", endpoint)], by: count.refused)
+        }
+    }
+
+    func leased(_ jobs: [Job]) {
+        guard let endpoint = jobs.first?.endpoint else { return }
+        // A lease is of one endpoint.
+        let labels = [("endpoint", endpoint)]
+        count(.leased, labels, by: jobs.count)
+        record(.waitSeconds, jobs.compactMap { job in job.startedAt.map { $0.since(job.runAt) } }, labels)
         state.withLock { state in
             if state.attempts.count > Self.attemptsMax { state.attempts = [:] }
             for job in jobs {
                 state.attempts[job.id] = job.startedAt.map { Attempt(endpoint: job.endpoint, startedAt: $0) }
+            }
+        }
+    }
+
+    func ended(_ ends: AttemptTally) {
+        count(.leasesLost, by: ends.lost)
+        for (end, runs) in ends.runs {
+            let endpoint = ("endpoint", end.endpoint)
+            record(.runSeconds, runs.compactMap(\.self), [endpoint, ("state", end.outcome)])
+            if end.state.isFinal {
+                count(.finished, [endpoint, ("state", end.state.rawValue)], by: runs.count)
+            } else {
+                count(.requeued, [endpoint, ("reason", end.outcome)], by: runs.count)
             }
         }
     }
@@ -79,5 +116,21 @@ final class QueueMeters: Sendable {
             let labels = [("endpoint", backlog.endpoint), ("variant", backlog.variant), ("state", state)]
             Gauge(label: QueueMetric.jobs.rawValue, dimensions: labels, factory: factory).record(count)
         }
+    }
+}
+
+/// Attempts of one call that ended, by how.
+struct AttemptTally: Sendable {
+    struct End: Hashable, Sendable {
+        var endpoint: String
+        var outcome: String
+        var state: JobState
+    }
+    /// How long each ran, where that is known.
+    private(set) var runs: [End: [Duration?]] = [:]
+    var lost = 0
+
+    mutating func add(_ end: End, run: Duration?) {
+        runs[end, default: []].append(run)
     }
 }

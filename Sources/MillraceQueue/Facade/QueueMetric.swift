@@ -2,6 +2,8 @@
 public enum QueueMetric: String, CaseIterable, Sendable {
     case submitted = "millrace_jobs_submitted_total"
     case repeated = "millrace_jobs_repeated_total"
+    /// Refused at the door by a quota or a drain.
+    case refused = "millrace_jobs_refused_total"
     case leased = "millrace_jobs_leased_total"
     case finished = "millrace_jobs_finished_total"
     case requeued = "millrace_jobs_requeued_total"
@@ -29,7 +31,7 @@ public enum QueueMetric: String, CaseIterable, Sendable {
 
     public var labels: [String] {
         switch self {
-        case .submitted, .repeated, .leased, .waitSeconds, .coldStartSeconds, .pruned: ["endpoint"]
+        case .submitted, .repeated, .refused, .leased, .waitSeconds, .coldStartSeconds, .pruned: ["endpoint"]
         case .finished, .runSeconds: ["endpoint", "state"]
         case .requeued: ["endpoint", "reason"]
         case .rescued: ["endpoint", "state"]
@@ -45,6 +47,7 @@ public enum QueueMetric: String, CaseIterable, Sendable {
         switch self {
         case .submitted: "Jobs taken in"
         case .repeated: "Submits that came again with the idempotency key of a job"
+        case .refused: "Submits refused because a quota was full or the endpoint was being drained"
         case .leased: "Attempts begun"
         case .finished: "Jobs that ended, by final state"
         case .requeued: "Attempts after which the job went back to the queue: failed or released"

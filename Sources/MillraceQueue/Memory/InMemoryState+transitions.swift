@@ -6,7 +6,12 @@ extension InMemoryState {
         let job = transition.job
         let old = entries[job.id]?.job
         if let old { unlist(old) }
-        entries[job.id, default: Entry(job: job)].job = job
+        if old == nil {
+            entries[job.id] = Entry(job: job, key: nextKey)
+            order.insert(OrderPosition(key: nextKey, id: job.id))
+            nextKey += 1
+        }
+        entries[job.id]?.job = job
         list(job)
         useBlobs(transition, from: old)
         if let worker = transition.workerChanged(from: old) { workers[worker]?.idleSince = now }
@@ -19,18 +24,30 @@ extension InMemoryState {
 
     private mutating func list(_ job: Job) {
         switch job.state {
-        case .queued: queued[Variant(endpoint: job.endpoint, name: job.variant), default: .init()].insert(QueuePosition(job))
-        case .running: running.insert(job.id)
+        case .queued:
+            let position = position(of: job)
+            queued[LaneKey(job), default: .init()].insert(position)
+        case .running:
+            running.insert(job.id)
+            turns[LaneKey(job), default: .init()].running += 1
         default: break
         }
     }
 
     mutating func unlist(_ job: Job) {
         switch job.state {
-        case .queued: queued[Variant(endpoint: job.endpoint, name: job.variant)]?.remove(QueuePosition(job))
-        case .running: running.remove(job.id)
+        case .queued:
+            let position = position(of: job)
+            queued[LaneKey(job)]?.remove(position)
+        case .running:
+            running.remove(job.id)
+            turns[LaneKey(job)]?.running -= 1
         default: break
         }
+    }
+
+    func position(of job: Job) -> QueuePosition {
+        QueuePosition(runAt: job.runAt, key: entries[job.id]!.key, id: job.id)
     }
 
     private mutating func useBlobs(_ transition: JobTransition, from old: Job?) {
@@ -62,10 +79,9 @@ extension InMemoryState {
         entries[id] = nil  // or the events would be copied
         let (kept, logs) = transition.eventsKept(logsBefore: entry.logs)
         entry.logs = logs
+        if transition.job.progress == nil { entry.events.removeAll { $0.isProgress } }
         for detail in kept {
-            if case .progress = detail {
-                entry.events.removeAll { if case .progress = $0.detail { true } else { false } }
-            }
+            if case .progress = detail { entry.events.removeAll { $0.isProgress } }
             sequence += 1
             entry.events.append(JobEvent(sequence: sequence, job: id, at: now, detail: detail))
         }
@@ -78,4 +94,8 @@ extension InMemoryState {
             ($0.lease!.expiresAt, $0.id) < ($1.lease!.expiresAt, $1.id)
         }
     }
+}
+
+extension JobEvent {
+    fileprivate var isProgress: Bool { if case .progress = detail { true } else { false } }
 }

@@ -23,8 +23,9 @@ extension InMemoryStore: BlobCatalog {
         read { $0.blobs[id]?.record }
     }
 
-    public func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int) async throws -> [BlobID] {
-        write { state in
+    public func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int, by leader: Leadership?) async throws -> [BlobID] {
+        try write { state in
+            try state.check(leader)
             let left = state.blobs.values.filter { $0.record.state == .deleting }.map(\.record.id).sorted()
             let unused = state.blobs.values.filter { blob in
                 guard blob.uses == 0, blob.record.writer.map({ !state.running.contains($0) }) ?? true else { return false }

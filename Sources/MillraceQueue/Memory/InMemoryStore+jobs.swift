@@ -1,20 +1,30 @@
 import MillraceCore
 
 extension InMemoryStore: JobStore {
-    public func admit(_ jobs: [NewJob]) async throws -> [Admission] {
+    public func admit(_ jobs: [NewJob], within quotas: EndpointQuotas) async throws -> [Admission] {
         try write { state in
-            try state.checkAdmission(of: jobs)
-            return jobs.map { new in
+            try state.checkIDs(of: jobs)
+            let now = surroundings.now()
+            var gates: [String: AdmissionGate] = [:]
+            let admissions = jobs.map { new in
                 if let known = state.known(new) { return known }
+                if let missing = state.missingFile(of: new.job) { return .refused(.blobMissing(missing)) }
+                let (tenant, endpoint) = (new.job.tenant, new.job.endpoint)
+                var gate = gates[endpoint] ?? state.gate(of: endpoint, quotas)
+                if gate.needsUsage(of: tenant) { gate.set(state.usage(endpoint, tenant), of: tenant) }
+                let refusal = gate.admit(tenant: tenant, at: now)
+                gates[endpoint] = gate
+                if let refusal { return .refused(refusal) }
                 let transition = JobTransition.admit(new.job)
-                state.order.insert(new.job.id)
-                state.apply(transition, at: surroundings.now())
+                state.apply(transition, at: now)
                 if let idempotency = new.idempotency {
                     state.entries[new.job.id]?.idempotency = idempotency
                     state.idempotency[.init(tenant: new.job.tenant, key: idempotency.key)] = new.job.id
                 }
                 return .admitted(transition.job)
             }
+            for (endpoint, gate) in gates { state.keep(gate, of: endpoint) }
+            return admissions
         }
     }
 
@@ -24,13 +34,16 @@ extension InMemoryStore: JobStore {
 
     public func jobs(matching filter: JobFilter, after cursor: JobID?, limit: Int) async throws -> [Job] {
         read { state in
-            let end = cursor.map { state.order.index(of: $0) } ?? state.order.elements.count
-            return Array(
-                state.order.elements[..<end].reversed().lazy
-                    .compactMap { state.entries[$0]?.job.withoutInput }
+            Array(
+                state.order.elements[..<state.end(before: cursor)].reversed().lazy
+                    .compactMap { state.entries[$0.id]?.job.withoutInput }
                     .filter { filter.matches($0) }
                     .prefix(limit))
         }
+    }
+
+    public func count(matching filter: JobFilter) async throws -> Int {
+        read { $0.entries.values.count { filter.matches($0.job) } }
     }
 
     public func events(of job: JobID, after sequence: Int64, limit: Int) async throws -> [JobEvent] {
@@ -41,7 +54,8 @@ extension InMemoryStore: JobStore {
         let now = surroundings.now()
         return read { state in
             var found: [Variant: VariantBacklog] = [:]
-            for (variant, list) in state.queued {
+            for (lane, list) in state.queued {
+                let variant = Variant(endpoint: lane.endpoint, name: lane.variant)
                 for position in list.elements {
                     found[variant, default: .init(variant)].count(position.runAt, at: now)
                 }
@@ -55,6 +69,32 @@ extension InMemoryStore: JobStore {
         }
     }
 
+    public func lanes(of endpoint: String) async throws -> [Lane] {
+        read { state in
+            Set(state.queued.keys).union(state.turns.keys).filter { $0.endpoint == endpoint }
+                .map { Lane(key: $0, queued: state.queued[$0]?.elements.count ?? 0, running: state.turns[$0]?.running ?? 0) }
+                .filter { $0.queued > 0 || $0.running > 0 }
+                .sorted { $0.key < $1.key }
+        }
+    }
+
+    public func queuedAhead(of id: JobID, countingTo limit: Int) async throws -> Int? {
+        read { state in
+            guard let job = state.entries[id]?.job, job.state == .queued else { return nil }
+            return min(state.queued[LaneKey(job)]!.index(of: state.position(of: job)), limit)
+        }
+    }
+
+    public func serviceTimes(of endpoint: String, limit: Int) async throws -> [ServiceTime] {
+        read { state in
+            state.entries.values
+                .filter { $0.job.endpoint == endpoint && $0.job.state.isFinal && $0.job.startedAt != nil }
+                .sorted { ($0.job.finishedAt!, $0.key) > ($1.job.finishedAt!, $1.key) }
+                .prefix(limit)
+                .map { ServiceTime(startedAt: $0.job.startedAt!, finishedAt: $0.job.finishedAt!) }
+        }
+    }
+
     public func lease(_ demand: LeaseDemand) async throws -> [Job] {
         try write { state in
             guard let worker = state.workers[demand.worker] else { throw MillraceError.workerMissing(demand.worker) }
@@ -63,19 +103,17 @@ extension InMemoryStore: JobStore {
                 guard let transition = JobTransition.giveBack(job, unknownTo: demand, in: surroundings) else { continue }
                 state.apply(transition, at: now)
             }
-            guard !worker.draining, demand.jobsMax > 0, worker.seenAt + demand.duration > now else { return [] }
-            var taken: [JobTransition] = []
-            for position in state.queued[Variant(endpoint: demand.endpoint, name: demand.variant)]?.elements ?? [] {
-                guard taken.count < demand.jobsMax else { break }
-                guard position.runAt <= now, let job = state.entries[position.id]?.job,
-                    let transition = JobTransition.lease(job, by: demand, in: surroundings)
-                else { continue }
-                taken.append(transition)
-            }
-            for transition in taken { state.apply(transition, at: now) }
+            guard !worker.draining, demand.jobsMax > 0, worker.seenAt + demand.duration > now,
+                state.modes[demand.endpoint]?.mode != .paused
+            else { return [] }
+            let taken = state.lease(demand, in: surroundings)
             if !taken.isEmpty { state.workers[demand.worker]?.seenAt = now }
-            return taken.map(\.job)
+            return taken
         }
+    }
+
+    public func lease(_ demand: LeaseDemand, waiting limit: Duration) async throws -> [Job] {
+        try await WaitingLease(store: self, surroundings: surroundings).run(demand, atMost: limit)
     }
 
     public func renew(_ renewals: [LeaseRenewal]) async throws -> [LeaseVerdict] {
@@ -102,14 +140,15 @@ extension InMemoryStore: JobStore {
         }
     }
 
-    public func rescue(limit: Int) async throws -> [Job] {
-        write { state in
+    public func rescue(limit: Int, by leader: Leadership?) async throws -> [Job] {
+        try write { state in
+            try state.check(leader)
             let now = surroundings.now()
             let dead = state.runningByExpiry { $0.lease!.expiresAt <= now }
             let late = state.queued.values
                 .flatMap { $0.elements.compactMap { state.entries[$0.id]?.job } }
                 .filter { $0.hasExpired(at: now) }
-                .sorted { ($0.expiresAt!, $0.id) < ($1.expiresAt!, $1.id) }
+                .sorted { ($0.queuedUntil!, state.entries[$0.id]!.key) < ($1.queuedUntil!, state.entries[$1.id]!.key) }
             return (dead + late).prefix(max(limit, 0)).compactMap { job in
                 guard let transition = JobTransition.expire(job, in: surroundings) else { return nil }
                 state.apply(transition, at: now)
@@ -146,60 +185,36 @@ extension InMemoryStore: JobStore {
         }
     }
 
-    public func prune(endpoint: String, finishedBefore: Timestamp, limit: Int) async throws -> Int {
+    public func cancel(matching filter: JobFilter, limit: Int) async throws -> Int {
         write { state in
+            let asked = state.oldest(filter.limited(to: .living)).compactMap { JobTransition.cancel($0, in: surroundings) }.prefix(max(limit, 0))
+            for transition in asked { state.apply(transition, at: surroundings.now()) }
+            return asked.count
+        }
+    }
+
+    public func redrive(matching filter: JobFilter, limit: Int) async throws -> Int {
+        try write { state in
+            let jobs = state.oldest(filter.redriving).prefix(max(limit, 0))
+            let transitions = try jobs.map { try JobTransition.retry($0, in: surroundings) }
+            for transition in transitions { state.apply(transition, at: surroundings.now()) }
+            return transitions.count
+        }
+    }
+
+    public func prune(_ endpoint: EndpointRetention, at now: Timestamp, limit: Int, by leader: Leadership?) async throws -> Int {
+        try write { state in
+            try state.check(leader)
             let waiting = Set(state.deliveries.values.filter { $0.delivery.state == .pending }.map(\.delivery.snapshot.id))
-            let old = state.entries.values.map(\.job)
-                .filter { $0.endpoint == endpoint && $0.state.isFinal && $0.finishedAt! < finishedBefore && !waiting.contains($0.id) }
-                .sorted { ($0.finishedAt!, $0.id) < ($1.finishedAt!, $1.id) }
-                .prefix(max(limit, 0))
+            let finished = state.entries.values.filter { $0.job.endpoint == endpoint.endpoint && $0.job.state.isFinal }
+            let free = finished.filter { !waiting.contains($0.job.id) }
+                .sorted { ($0.job.finishedAt!, $0.key) < ($1.job.finishedAt!, $1.key) }.map(\.job)
+            let surplus = endpoint.jobsMax.map { max(0, finished.count - $0) } ?? 0
+            let old = free.enumerated().filter { $0.offset < surplus || $0.element.finishedAt! < now - endpoint.age }
+                .map(\.element).prefix(max(limit, 0))
             for job in old { state.remove(job) }
             return old.count
         }
-    }
-}
-
-extension InMemoryState {
-    /// - Throws: what refuses the whole call, before anything has changed.
-    fileprivate func checkAdmission(of jobs: [NewJob]) throws {
-        var keys: Set<IdempotencyKey> = []
-        var ids: Set<JobID> = []
-        for new in jobs {
-            if let key = new.idempotency.map({ IdempotencyKey(tenant: new.job.tenant, key: $0.key) }) {
-                guard idempotency[key] == nil, keys.insert(key).inserted else { continue }
-            }
-            guard entries[new.job.id] == nil, ids.insert(new.job.id).inserted else {
-                throw MillraceError.alreadyThere("job \(new.job.id)")
-            }
-            for file in new.job.files {
-                guard blobIsThere(file.blob), blobs[file.blob]?.record.tenant == new.job.tenant else {
-                    throw MillraceError.blobMissing(file.blob)
-                }
-            }
-        }
-    }
-
-    fileprivate func known(_ new: NewJob) -> Admission? {
-        guard let given = new.idempotency, let id = idempotency[.init(tenant: new.job.tenant, key: given.key)],
-            let entry = entries[id]
-        else { return nil }
-        return entry.idempotency == given ? .existing(entry.job.withoutInput) : .conflict(id)
-    }
-
-    fileprivate mutating func remove(_ job: Job) {
-        if let key = entries[job.id]?.idempotency?.key { idempotency[.init(tenant: job.tenant, key: key)] = nil }
-        for file in job.blobsUsed { release(file.blob) }
-        for (id, outgoing) in deliveries where outgoing.delivery.snapshot.id == job.id { deliveries[id] = nil }
-        unlist(job)
-        order.remove(job.id)
-        entries[job.id] = nil
-    }
-}
-
-extension JobFilter {
-    func matches(_ job: Job) -> Bool {
-        (tenant == nil || tenant == job.tenant) && (endpoint == nil || endpoint == job.endpoint)
-            && (states == nil || states!.contains(job.state))
     }
 }
 

@@ -22,8 +22,9 @@ extension InMemoryStore: WorkerRegistry {
         }
     }
 
-    public func drain(_ workers: [WorkerID]) async throws {
-        write { state in
+    public func drain(_ workers: [WorkerID], by leader: Leadership?) async throws {
+        try write { state in
+            try state.check(leader)
             for id in workers where state.workers[id]?.draining == false {
                 state.workers[id]?.draining = true
                 state.topics.insert(.worker)
@@ -44,8 +45,9 @@ extension InMemoryStore: WorkerRegistry {
         read { state in state.workers.values.map(state.counted).sorted { $0.id < $1.id } }
     }
 
-    public func removeWorkers(notSeenSince: Timestamp) async throws -> [WorkerRecord] {
-        write { state in
+    public func removeWorkers(notSeenSince: Timestamp, by leader: Leadership?) async throws -> [WorkerRecord] {
+        try write { state in
+            try state.check(leader)
             let gone = state.workers.values.filter { $0.seenAt < notSeenSince }.map(state.counted).sorted { $0.id < $1.id }
             for worker in gone { state.workers[worker.id] = nil }
             if !gone.isEmpty { state.topics.insert(.worker) }

@@ -33,6 +33,8 @@ public final class InMemoryStore: Sendable {
 struct InMemoryState: Sendable {
     struct Entry: Sendable {
         var job: Job
+        /// Grows with each job taken in.
+        var key: Int
         var events: [JobEvent] = []
         var logs = 0
         var idempotency: NewJob.Idempotency?
@@ -52,11 +54,22 @@ struct InMemoryState: Sendable {
         var availableAt: Timestamp
     }
 
+    struct Turn {
+        var last: Int64 = 0
+        var running = 0
+    }
+
     var entries: [JobID: Entry] = [:]
-    /// All jobs, the oldest id first.
-    var order = SortedList<JobID>()
-    var queued: [Variant: SortedList<QueuePosition>] = [:]
+    /// All jobs by their keys, the first taken in at the front.
+    var order = SortedList<OrderPosition>()
+    var nextKey = 1
+    var queued: [LaneKey: SortedList<QueuePosition>] = [:]
+    var turns: [LaneKey: Turn] = [:]
+    var lastTurn: Int64 = 0
     var running: Set<JobID> = []
+    var arrivals: [ArrivalKey: Int64] = [:]
+    var modes: [String: EndpointModeRecord] = [:]
+    var leaders: [LeadershipRole: Leadership] = [:]
     var idempotency: [IdempotencyKey: JobID] = [:]
     var sequence: Int64 = 0
     var blobs: [BlobID: Blob] = [:]
@@ -76,21 +89,28 @@ struct Variant: Hashable, Comparable {
     }
 }
 
-/// Where a job stands in its queue: the highest priority first, then the oldest.
+/// Where a job stands in its lane: the one that is due first, then the one taken in first.
 struct QueuePosition: Comparable {
-    var priority: Int
     var runAt: Timestamp
+    var key: Int
     var id: JobID
 
-    init(_ job: Job) {
-        priority = job.priority
-        runAt = job.runAt
-        id = job.id
-    }
-
     static func < (left: Self, right: Self) -> Bool {
-        (right.priority, left.runAt, left.id) < (left.priority, right.runAt, right.id)
+        (left.runAt, left.key) < (right.runAt, right.key)
     }
+}
+
+struct OrderPosition: Comparable {
+    var key: Int
+    var id: JobID
+
+    static func < (left: Self, right: Self) -> Bool { left.key < right.key }
+}
+
+/// Whose rate is limited; the tenant is `nil` for the endpoint as a whole.
+struct ArrivalKey: Hashable {
+    var endpoint: String
+    var tenant: String?
 }
 
 /// An array that keeps its order; finding is a binary search.

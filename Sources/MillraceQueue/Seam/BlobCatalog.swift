@@ -14,9 +14,17 @@ public protocol BlobCatalog: Sendable {
     /// Guards the deletion of blobs that no job uses: pending ones older than `pendingBefore` that belong to no running job,
     /// stored ones without a job older than `unusedBefore`. Turns them to `deleting` and returns them, together with
     /// those that an earlier, interrupted collection left so.
-    func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int) async throws -> [BlobID]
+    /// - Throws: `leadership_lost`.
+    func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int, by leader: Leadership?) async throws -> [BlobID]
     /// Removes rows in `deleting` whose bytes are gone.
     func forget(_ ids: [BlobID]) async throws
+}
+
+extension BlobCatalog {
+    /// For a store that only one process uses.
+    public func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int) async throws -> [BlobID] {
+        try await claimUnused(pendingBefore: pendingBefore, unusedBefore: unusedBefore, limit: limit, by: nil)
+    }
 }
 
 public struct BlobRecord: Sendable, Codable, Equatable {

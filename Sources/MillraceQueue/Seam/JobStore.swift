@@ -7,6 +7,7 @@ import MillraceCore
 /// the job no longer runs, nothing changes and the answer says ``LeaseVerdict/lost``.
 ///
 /// A job's inline `input` may be long and is a worker's business: ``lease(_:)`` gives it, everything else leaves it out.
+/// Inline outputs are given by ``job(_:)`` and with the answer of a write, and left out of lists.
 ///
 /// A store decides nothing: what a state becomes is computed by ``JobTransition``, so that every store agrees.
 /// Implementations pass `JobStoreConformance`.
@@ -14,31 +15,46 @@ public protocol JobStore: Sendable {
     // Admission
 
     /// Takes in jobs, each with a verdict of its own, in one commit. The blobs of `files` become stored and used by the job.
-    func admit(_ jobs: [NewJob]) async throws -> [Admission]
+    ///
+    /// Quotas, and whether the endpoint takes jobs, are judged in the same step; a job that came before under its
+    /// idempotency key is no new job to them.
+    func admit(_ jobs: [NewJob], within quotas: EndpointQuotas) async throws -> [Admission]
 
     // Reading
 
     func job(_ id: JobID) async throws -> Job?
-    /// Newest first.
+    /// The latest accepted first.
     func jobs(matching filter: JobFilter, after cursor: JobID?, limit: Int) async throws -> [Job]
-    /// Ordered by sequence, those after `sequence`. Of progress only the newest event of a job is kept, of log lines the first
+    /// How many jobs there are, without looking at each where the filter names only tenant, endpoint and states.
+    func count(matching filter: JobFilter) async throws -> Int
+    /// Ordered by sequence, those after `sequence`. Of progress only the newest event of an attempt is kept, of log lines the first
     /// ``JobEvent/logLinesMax``; then one last line says that the limit was reached.
     func events(of job: JobID, after sequence: Int64, limit: Int) async throws -> [JobEvent]
     /// What waits and runs, for each endpoint variant that has any.
     func backlog() async throws -> [VariantBacklog]
+    /// The lanes of an endpoint in which anything waits or runs.
+    func lanes(of endpoint: String) async throws -> [Lane]
+    /// How many jobs of a queued job's lane come before it; counted up to `limit`. `nil`: there is none, or it is not queued.
+    func queuedAhead(of id: JobID, countingTo limit: Int) async throws -> Int?
+    /// The last attempts of an endpoint's jobs that ended, the latest first.
+    func serviceTimes(of endpoint: String, limit: Int) async throws -> [ServiceTime]
 
     // Leasing
 
-    /// Takes up to `jobsMax` jobs that are due, the highest priority first, then the oldest. Empty when the worker is draining, and
+    /// Takes up to `jobsMax` jobs that are due: the highest priority first, inside a priority by ``FairShare`` between tenants, of one
+    /// tenant the oldest first; no more than the demand's limits let run. Empty when the endpoint is paused, when the worker is draining, and
     /// when it has been silent for as long as the lease would last: who sends no heartbeats would lose it again.
     /// - Throws: `worker_unknown` when the worker is not registered.
     func lease(_ demand: LeaseDemand) async throws -> [Job]
+    /// Leases as ``lease(_:)``; when nothing is due, waits until something is, at most for `limit`.
+    func lease(_ demand: LeaseDemand, waiting limit: Duration) async throws -> [Job]
     /// Renews leases and stores what the heartbeat brings; the verdicts are in the order of the renewals.
     func renew(_ renewals: [LeaseRenewal]) async throws -> [LeaseVerdict]
     /// Ends attempts; the verdicts are in the order of the reports. The webhook of a final state is written with it.
     func settle(_ reports: [AttemptReport]) async throws -> [LeaseVerdict]
-    /// Takes back what expired: leases whose worker is gone, queued jobs past their time to live.
-    func rescue(limit: Int) async throws -> [Job]
+    /// Takes back what expired: leases whose worker is gone, queued jobs past their time to live or deadline.
+    /// - Throws: `leadership_lost`.
+    func rescue(limit: Int, by leader: Leadership?) async throws -> [Job]
     /// Ends at once all leases of a worker that is known to be dead, each as a crash.
     func abandon(worker: WorkerID, reason: String, stderrTail: String?) async throws -> [Job]
 
@@ -50,9 +66,16 @@ public protocol JobStore: Sendable {
     /// Queues a job that failed, was cancelled or expired again, keeping its history.
     /// - Throws: `state_conflict` when the job is not in such a state.
     func retry(_ id: JobID) async throws -> Job?
-    /// Removes finished jobs of an endpoint (and their events and deliveries) that ended before a time.
-    /// Their blobs become unused and are collected by ``BlobCatalog``.
-    func prune(endpoint: String, finishedBefore: Timestamp, limit: Int) async throws -> Int
+    /// Cancels jobs as ``cancel(_:)`` does, the oldest first.
+    /// - Returns: how many were changed; fewer than `limit` when none is left.
+    func cancel(matching filter: JobFilter, limit: Int) async throws -> Int
+    /// Queues ended jobs again as ``retry(_:)`` does, the oldest first: those that failed, unless the filter names other states.
+    /// - Returns: how many were changed; fewer than `limit` when none is left.
+    func redrive(matching filter: JobFilter, limit: Int) async throws -> Int
+    /// Removes finished jobs (and their events and deliveries), those that ended first at the front.
+    /// Their blobs become unused and are collected by ``BlobCatalog``. A job whose webhook is still to be sent stays.
+    /// - Throws: `leadership_lost`.
+    func prune(_ endpoint: EndpointRetention, at now: Timestamp, limit: Int, by leader: Leadership?) async throws -> Int
 
     /// Hints that something changed, for waiting without polling. A hint may be lost or come twice.
     var changes: StoreChanges { get }
@@ -85,18 +108,8 @@ public enum Admission: Sendable, Equatable {
     case existing(Job)
     /// The same key came before with another request.
     case conflict(JobID)
-}
-
-public struct JobFilter: Sendable, Equatable {
-    public var tenant: String?
-    public var endpoint: String?
-    public var states: Set<JobState>?
-
-    public init(tenant: String? = nil, endpoint: String? = nil, states: Set<JobState>? = nil) {
-        self.tenant = tenant
-        self.endpoint = endpoint
-        self.states = states
-    }
+    /// Not taken in: a quota is full, the endpoint drains, or a file is not there.
+    case refused(MillraceError)
 }
 
 public struct VariantBacklog: Sendable, Equatable, Codable {
@@ -135,11 +148,15 @@ public struct LeaseDemand: Sendable {
     /// The tokens of the leases that the worker knows of. A running job that is leased to this worker by another token was
     /// granted in an answer that never arrived; `lease` first gives it back, uncounted. `nil`: the worker does not say.
     public var held: Set<LeaseToken>?
+    /// Of these, how many jobs may run counts here.
+    public var quotas: EndpointQuotas
 
     public init(
-        worker: WorkerID, endpoint: String, variant: String, jobsMax: Int, duration: Duration, held: Set<LeaseToken>? = nil
+        worker: WorkerID, endpoint: String, variant: String, jobsMax: Int, duration: Duration, held: Set<LeaseToken>? = nil,
+        quotas: EndpointQuotas = EndpointQuotas()
     ) {
         self.held = held
+        self.quotas = quotas
         self.worker = worker
         self.endpoint = endpoint
         self.variant = variant
@@ -173,7 +190,7 @@ public struct LeaseRenewal: Sendable {
 /// How an attempt ended.
 public struct AttemptReport: Sendable {
     public enum Outcome: Sendable, Equatable {
-        case succeeded(outputs: [JobFile])
+        case succeeded(outputs: [JobFile], inline: [InlineOutput] = [])
         case failed(JobFailure)
         /// Stopped because the job was to be cancelled.
         case cancelled
@@ -211,4 +228,10 @@ public enum LeaseVerdict: String, Sendable, Codable, Equatable {
     case timeout
     /// Not the current lease: nothing was written, and the worker must drop the attempt.
     case lost
+}
+
+extension JobStore {
+    public func admit(_ jobs: [NewJob]) async throws -> [Admission] { try await admit(jobs, within: EndpointQuotas()) }
+    /// For a store that only one process uses.
+    public func rescue(limit: Int) async throws -> [Job] { try await rescue(limit: limit, by: nil) }
 }

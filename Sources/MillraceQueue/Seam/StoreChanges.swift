@@ -6,8 +6,10 @@ import Synchronization
 /// Hints carry no data. Each subscriber has a buffer of one hint: whoever is slow sees one, not all, and looks itself.
 public final class StoreChanges: Sendable {
     public enum Topic: Hashable, Sendable {
-        /// Work may have become ready for an endpoint, or its number of running jobs changed.
+        /// Work may have become ready somewhere, or the number of running jobs changed.
         case backlog
+        /// Work may have become ready for a variant.
+        case work(endpoint: String, variant: String)
         case job(JobID)
         case delivery
         case worker
@@ -21,9 +23,12 @@ public final class StoreChanges: Sendable {
 
     public init() {}
 
-    public func publish(_ topics: some Sequence<Topic>) {
+    public func publish(_ topics: Set<Topic>) {
         let continuations = state.withLock { state in
-            Set(topics).flatMap { state.subscribers[$0].map { Array($0.values) } ?? [] }
+            // Few wait, and a large step changes many jobs.
+            state.subscribers.count < topics.count
+                ? state.subscribers.lazy.filter { topics.contains($0.key) }.flatMap { Array($0.value.values) }
+                : topics.flatMap { state.subscribers[$0].map { Array($0.values) } ?? [] }
         }
         for continuation in continuations { continuation.yield() }
     }

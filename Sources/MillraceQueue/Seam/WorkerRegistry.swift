@@ -8,12 +8,22 @@ public protocol WorkerRegistry: Sendable {
     /// - Throws: `worker_unknown`.
     func touch(_ worker: WorkerID, readyAt: Timestamp?) async throws -> Bool
     /// Marks workers as draining; from then on `lease` gives them nothing.
-    func drain(_ workers: [WorkerID]) async throws
+    /// - Throws: `leadership_lost`.
+    func drain(_ workers: [WorkerID], by leader: Leadership?) async throws
     /// Removes a worker that says goodbye. What it still holds is given back, uncounted.
     func deregister(_ worker: WorkerID) async throws
     func workers() async throws -> [WorkerRecord]
     /// Removes workers not seen since a time.
-    func removeWorkers(notSeenSince: Timestamp) async throws -> [WorkerRecord]
+    /// - Throws: `leadership_lost`.
+    func removeWorkers(notSeenSince: Timestamp, by leader: Leadership?) async throws -> [WorkerRecord]
+}
+
+extension WorkerRegistry {
+    /// For a store that only one process uses.
+    public func drain(_ workers: [WorkerID]) async throws { try await drain(workers, by: nil) }
+    public func removeWorkers(notSeenSince time: Timestamp) async throws -> [WorkerRecord] {
+        try await removeWorkers(notSeenSince: time, by: nil)
+    }
 }
 
 public struct WorkerRecord: Sendable, Codable, Equatable, Identifiable {

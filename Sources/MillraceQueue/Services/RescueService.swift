@@ -5,7 +5,8 @@ import ServiceLifecycle
 /// Takes jobs back from workers that died, ends queued jobs past their time to live, and forgets workers that went away
 /// without a goodbye. Looks every third of a lease.
 public struct RescueService: Service {
-    private let store: any JobStore & WorkerRegistry
+    private let store: any JobStore & WorkerRegistry & LeadershipStore
+    private let leader: Leader
     private let lease: Duration
     private let surroundings: Surroundings
     private let logger: Logger
@@ -17,12 +18,13 @@ public struct RescueService: Service {
 
     /// - Parameter lease: the duration of leases that workers ask for.
     public init(
-        _ store: any JobStore & WorkerRegistry, lease: Duration = .seconds(15), surroundings: Surroundings = .system,
+        _ store: any JobStore & WorkerRegistry & LeadershipStore, lease: Duration = .seconds(15), surroundings: Surroundings = .system,
         logger: Logger = Logger(label: "millrace.rescue")
     ) {
         precondition(lease > .zero, "a lease must last")
         self.store = store
         self.lease = lease
+        leader = Leader(store, role: .rescue, for: lease, surroundings: surroundings)
         self.surroundings = surroundings
         self.logger = logger
     }
@@ -37,28 +39,31 @@ public struct RescueService: Service {
                 }
             }
         } catch is CancellationError {
-            return
+            await leader.resign()
         }
     }
 
-    func tick(_ machine: inout RescueStateMachine) async {
+    /// One look. Who leads takes back what may be taken back; the others only watch whether the store lives.
+    package func tick(_ machine: inout RescueStateMachine) async {
         do {
             switch machine.tick(at: surroundings.now()) {
-            case .probe: _ = try await store.rescue(limit: 0)
-            case .rescue: try await rescue()
+            case .probe: _ = try await store.rescue(limit: 0, by: nil)
+            case .rescue: if let leadership = try await leader.leadership() { try await rescue(by: leadership) }
             }
         } catch is CancellationError {
             return
+        } catch let error as MillraceError where error.code == .leadershipLost {
+            leader.forget()
         } catch {
             machine.failed(at: surroundings.now())
             logger.error("the job store failed; nothing is rescued for \(lease)", metadata: ["error": "\(error)"])
         }
     }
 
-    private func rescue() async throws {
+    private func rescue(by leader: Leadership) async throws {
         var rescued: [Job]
         repeat {
-            rescued = try await store.rescue(limit: Self.batchMax)
+            rescued = try await store.rescue(limit: Self.batchMax, by: leader)
             for job in rescued {
                 logger.warning(
                     "rescued a job",
@@ -68,7 +73,7 @@ public struct RescueService: Service {
                     ])
             }
         } while rescued.count == Self.batchMax && !Task.isCancelled
-        for worker in try await store.removeWorkers(notSeenSince: surroundings.now() - lease * Self.leasesUntilForgotten) {
+        for worker in try await store.removeWorkers(notSeenSince: surroundings.now() - lease * Self.leasesUntilForgotten, by: leader) {
             logger.warning(
                 "forgot a worker that was not seen for long",
                 metadata: ["worker.id": "\(worker.id)", "worker.instance": "\(worker.instance)", "worker.seen": "\(worker.seenAt)"])

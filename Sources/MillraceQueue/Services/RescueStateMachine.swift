@@ -5,7 +5,7 @@ import MillraceCore
 /// A lease is a promise of both sides: the worker sends heartbeats, and the store is there to hear them. After a time in
 /// which the store could not hear (the gateway was not running, was stopped, or the store did not answer), a lease that
 /// looks expired says nothing about its worker. So nothing is rescued for one full lease, in which living workers renew.
-struct RescueStateMachine: Sendable, Equatable {
+package struct RescueStateMachine: Sendable, Equatable {
     enum Action: Sendable, Equatable {
         /// Only see whether the store can be written to.
         case probe
@@ -16,7 +16,7 @@ struct RescueStateMachine: Sendable, Equatable {
     private(set) var lastTick: Timestamp?
     private(set) var quietUntil: Timestamp?
 
-    init(lease: Duration) {
+    package init(lease: Duration) {
         self.lease = lease
     }
 

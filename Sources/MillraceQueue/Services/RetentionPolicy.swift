@@ -16,22 +16,10 @@ public struct RetentionPolicy: Sendable, Equatable {
     public init() {}
 }
 
-/// One endpoint's share.
-public struct EndpointRetention: Sendable, Equatable {
-    public var endpoint: String
-    /// How long finished jobs stay.
-    public var retention: Duration
-
-    public init(endpoint: String, retention: Duration) {
-        self.endpoint = endpoint
-        self.retention = retention
-    }
-}
-
 /// One round of removing: the endpoints one after the other, then the blobs, in bounded steps.
 struct RetentionRound: Sendable, Equatable {
     enum Step: Sendable, Equatable {
-        case prune(endpoint: String, finishedBefore: Timestamp)
+        case prune(EndpointRetention, at: Timestamp)
         case collect(pendingBefore: Timestamp, unusedBefore: Timestamp)
     }
 
@@ -40,7 +28,7 @@ struct RetentionRound: Sendable, Equatable {
     private let batchMax: Int
 
     init(_ endpoints: [EndpointRetention], _ policy: RetentionPolicy, at now: Timestamp) {
-        let prunes = endpoints.map { Step.prune(endpoint: $0.endpoint, finishedBefore: now - $0.retention) }
+        let prunes = endpoints.map { Step.prune($0, at: now) }
         let collect = Step.collect(pendingBefore: now - policy.pendingAge, unusedBefore: now - policy.unusedAge)
         steps = (prunes + [collect])[...]
         left = policy.stepsMax

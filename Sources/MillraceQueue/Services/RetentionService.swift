@@ -4,8 +4,9 @@ import ServiceLifecycle
 
 /// Removes finished jobs after their endpoint's retention, and then the blobs that no job uses any more.
 public struct RetentionService: Service {
-    private let store: any JobStore & BlobCatalog
+    private let store: any JobStore & BlobCatalog & LeadershipStore
     private let policy: RetentionPolicy
+    private let leader: Leader
     private let endpoints: @Sendable () async -> [EndpointRetention]
     private let deleteBlob: @Sendable (BlobID) async throws -> Void
     private let surroundings: Surroundings
@@ -15,13 +16,14 @@ public struct RetentionService: Service {
     ///   - endpoints: The endpoints and their retention, asked for in each round. Jobs of others are kept.
     ///   - deleteBlob: Deletes a blob's bytes; those of a blob that is not there is no error.
     public init(
-        _ store: any JobStore & BlobCatalog, policy: RetentionPolicy = .init(),
+        _ store: any JobStore & BlobCatalog & LeadershipStore, policy: RetentionPolicy = .init(),
         endpoints: @escaping @Sendable () async -> [EndpointRetention],
         surroundings: Surroundings = .system, logger: Logger = Logger(label: "millrace.retention"),
         deleteBlob: @escaping @Sendable (BlobID) async throws -> Void
     ) {
         self.store = store
         self.policy = policy
+        leader = Leader(store, role: .retention, for: max(policy.interval * 2, .seconds(1)), surroundings: surroundings)
         self.endpoints = endpoints
         self.deleteBlob = deleteBlob
         self.surroundings = surroundings
@@ -37,7 +39,7 @@ public struct RetentionService: Service {
                 }
             }
         } catch is CancellationError {
-            return
+            await leader.resign()
         }
     }
 
@@ -45,27 +47,30 @@ public struct RetentionService: Service {
     func round() async throws {
         var round = RetentionRound(await endpoints(), policy, at: surroundings.now())
         do {
+            guard let leadership = try await leader.leadership() else { return }
             while let step = round.next {
                 try Task.checkCancellation()
-                round.done(removed: try await carryOut(step))
+                round.done(removed: try await carryOut(step, by: leadership))
             }
         } catch let error as CancellationError {
             throw error
+        } catch let error as MillraceError where error.code == .leadershipLost {
+            leader.forget()
         } catch {
             logger.error("the retention round failed", metadata: ["error": "\(error)"])
         }
     }
 
     /// - Returns: how many were removed; fewer than a batch when nothing is left, or nothing more can be done.
-    private func carryOut(_ step: RetentionRound.Step) async throws -> Int {
+    private func carryOut(_ step: RetentionRound.Step, by leader: Leadership) async throws -> Int {
         switch step {
-        case .prune(let endpoint, let finishedBefore):
-            let count = try await store.prune(endpoint: endpoint, finishedBefore: finishedBefore, limit: policy.batchMax)
-            if count > 0 { logger.debug("pruned jobs", metadata: ["job.endpoint": "\(endpoint)", "jobs": "\(count)"]) }
+        case .prune(let endpoint, let now):
+            let count = try await store.prune(endpoint, at: now, limit: policy.batchMax, by: leader)
+            if count > 0 { logger.debug("pruned jobs", metadata: ["job.endpoint": "\(endpoint.endpoint)", "jobs": "\(count)"]) }
             return count
         case .collect(let pendingBefore, let unusedBefore):
             let claimed = try await store.claimUnused(
-                pendingBefore: pendingBefore, unusedBefore: unusedBefore, limit: policy.batchMax)
+                pendingBefore: pendingBefore, unusedBefore: unusedBefore, limit: policy.batchMax, by: leader)
             let deleted = await delete(claimed)
             if !deleted.isEmpty { try await store.forget(deleted) }
             return deleted.count

@@ -62,7 +62,7 @@ extension LogLine {
 extension AttemptReport {
     /// The report as it can be recorded: a result whose bytes are not in the catalog is none, and the job is tried again.
     public func checked(isThere: (BlobID) throws -> Bool) rethrows -> AttemptReport {
-        guard case .succeeded(let outputs) = outcome else { return self }
+        guard case .succeeded(let outputs, _) = outcome else { return self }
         guard let missing = try outputs.first(where: { try !isThere($0.blob) }) else { return self }
         var copy = self
         copy.outcome = .failed(

@@ -18,7 +18,10 @@ public struct JobTransition: Sendable, Equatable {
 
     /// The topics whose waiters should look again.
     public var topics: [StoreChanges.Topic] {
-        [.job(job.id), .backlog] + (delivery == nil ? [] : [.delivery])
+        var topics: [StoreChanges.Topic] = [.job(job.id), .backlog]
+        if job.state == .queued { topics.append(.work(endpoint: job.endpoint, variant: job.variant)) }
+        if delivery != nil { topics.append(.delivery) }
+        return topics
     }
 }
 
@@ -115,6 +118,8 @@ extension JobTransition {
         var job = job
         // A time to live begins anew, or an expired job would expire again at once.
         if let expiresAt = job.expiresAt { job.expiresAt = now + expiresAt.since(job.runAt) }
+        // Whoever sends it round again wants a result more than a punctual end.
+        job.deadline = nil
         job.state = .queued
         job.attempt = 0
         job.crashes = 0
@@ -138,6 +143,7 @@ extension JobTransition {
         guard job.crashes < job.retry.crashesMax else { return final(job, .failed, "worker_lost", in: surroundings) }
         // The first death is most often the machine's fault: no wait. Later ones back off.
         let wait = job.crashes > 1 ? job.retry.backoff(afterFailures: job.crashes - 1, fraction: surroundings.fraction()) : .zero
+        guard job.hasTime(after: wait, at: surroundings.now()) else { return final(job, .failed, "worker_lost", in: surroundings) }
         return requeued(job, after: wait, "worker_lost: \(reason)", in: surroundings)
     }
 
@@ -149,7 +155,10 @@ extension JobTransition {
             guard let lease = job.lease, lease.expiresAt <= now else { return nil }
             return crash(job, reason: "its heartbeats stopped", stderrTail: nil, in: surroundings)
         case .queued where job.hasExpired(at: now):
-            return final(job, .expired, "time to live passed", in: surroundings)
+            guard let deadline = job.deadline, deadline <= now else { return final(job, .expired, "time to live passed", in: surroundings) }
+            var job = job
+            job.failure = job.failure ?? JobFailure(.deadlineExceeded, "the job's deadline passed while it waited")
+            return final(job, .expired, "deadline passed", in: surroundings)
         default:
             return nil
         }
@@ -160,8 +169,9 @@ extension JobTransition {
     private static func ended(_ job: Job, _ outcome: AttemptReport.Outcome, in surroundings: Surroundings) -> JobTransition {
         var job = job
         switch outcome {
-        case .succeeded(let outputs):
+        case .succeeded(let outputs, let inline):
             job.outputs = outputs
+            job.inlineOutputs = inline
             job.failure = nil
             job.checkpoint = nil
             return final(job, .succeeded, "succeeded", in: surroundings)
@@ -174,11 +184,19 @@ extension JobTransition {
         case .failed(let failure):
             job.failure = failure
             guard job.cancelRequestedAt == nil else { return final(job, .cancelled, "cancelled", in: surroundings) }
+            let now = surroundings.now()
+            if failure.code == ErrorCode.runLimitExceeded.rawValue, let deadline = job.deadline, deadline <= now {
+                job.failure = JobFailure(.deadlineExceeded, "the job's deadline passed while it ran")
+                return final(job, .failed, ErrorCode.deadlineExceeded.rawValue, in: surroundings)
+            }
             guard failure.retryable, job.attempt < job.retry.attemptsMax else {
                 return final(job, .failed, failure.code, in: surroundings)
             }
             let backoff = job.retry.backoff(afterFailures: job.attempt, fraction: surroundings.fraction())
-            return requeued(job, after: failure.retryAfter ?? backoff, "retry after \(failure.code)", in: surroundings)
+            let wait = failure.retryAfter ?? backoff
+            // An attempt that could only begin after the deadline is none.
+            guard job.hasTime(after: wait, at: now) else { return final(job, .failed, failure.code, in: surroundings) }
+            return requeued(job, after: wait, "retry after \(failure.code)", in: surroundings)
         }
     }
 
@@ -216,17 +234,33 @@ extension Job {
     }
 
     func isHeld(by token: LeaseToken) -> Bool {
-        state == .running && lease?.token == token
+        #if MILLRACE_UNFENCED
+            // The canary of the simulator: without the fence its auditor must raise the alarm.
+            state == .running
+        #else
+            state == .running && lease?.token == token
+        #endif
+    }
+
+    /// When a queued job expires. Once it has run, its time to live has been kept; its deadline stays.
+    public var queuedUntil: Timestamp? {
+        let timeToLive = leases == 0 ? expiresAt : nil
+        guard let timeToLive, let deadline else { return timeToLive ?? deadline }
+        return min(timeToLive, deadline)
     }
 
     func hasExpired(at now: Timestamp) -> Bool {
-        // Once it has run, the time to live has been kept.
-        leases == 0 && expiresAt.map { $0 <= now } ?? false
+        queuedUntil.map { $0 <= now } ?? false
+    }
+
+    fileprivate func hasTime(after wait: Duration, at now: Timestamp) -> Bool {
+        deadline.map { now + wait < $0 } ?? true
     }
 
     fileprivate func verdict(at now: Timestamp) -> LeaseVerdict {
         if cancelRequestedAt != nil { return .cancel }
         if let startedAt, now.since(startedAt) > runLimit { return .timeout }
+        if let deadline, deadline <= now { return .timeout }
         return .held
     }
 

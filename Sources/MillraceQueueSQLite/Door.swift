@@ -1,0 +1,74 @@
+import GRDB
+import MillraceCore
+import MillraceQueue
+
+/// Takes jobs in, one after the other in one step: known ones by their keys, new ones within their quotas.
+struct Door {
+    private let step: WriteStep
+    private let quotas: EndpointQuotas
+    private var gates: [String: AdmissionGate] = [:]
+
+    init(step: WriteStep, quotas: EndpointQuotas) {
+        self.step = step
+        self.quotas = quotas
+    }
+
+    mutating func admit(_ new: NewJob, _ cold: ColdColumns) throws -> Admission {
+        if let known = try known(new) { return known }
+        for file in new.job.files where try !step.blobIsThere(file.blob, tenant: new.job.tenant) {
+            return .refused(.blobMissing(file.blob))
+        }
+        if let refusal = try judge(new.job) { return .refused(refusal) }
+        let transition = JobTransition.admit(new.job)
+        try step.insert(transition, cold, new.idempotency)
+        return .admitted(transition.job)
+    }
+
+    /// Keeps what the gates counted.
+    func close() throws {
+        guard !quotas.isUnlimited else { return }
+        for (endpoint, gate) in gates {
+            try keep(gate.endpoint.arrival, endpoint, "")
+            for (tenant, usage) in gate.tenants { try keep(usage.arrival, endpoint, tenant) }
+        }
+    }
+
+    private func known(_ new: NewJob) throws -> Admission? {
+        guard let given = new.idempotency else { return nil }
+        let statement = try step.db.cachedStatement(
+            sql: "SELECT job.id, fingerprint FROM idempotency JOIN job ON job.key = idempotency.job WHERE tenant = ? AND idempotency.key = ?")
+        guard let found = try Row.fetchOne(statement, arguments: [new.job.tenant, given.key]),
+            let job = try JobRow.find(JobID(column: found[0]), in: step)?.completeJob()
+        else { return nil }
+        return found[1] == given.fingerprint ? .existing(job) : .conflict(job.id)
+    }
+
+    private mutating func judge(_ job: Job) throws -> MillraceError? {
+        if gates[job.endpoint] == nil {
+            gates[job.endpoint] = AdmissionGate(
+                endpoint: job.endpoint, mode: try step.mode(of: job.endpoint), quotas: quotas, usage: try usage(job.endpoint, nil))
+        }
+        if gates[job.endpoint]!.needsUsage(of: job.tenant) {
+            gates[job.endpoint]!.set(try usage(job.endpoint, job.tenant), of: job.tenant)
+        }
+        return gates[job.endpoint]!.admit(tenant: job.tenant, at: step.now)
+    }
+
+    private func usage(_ endpoint: String, _ tenant: String?) throws -> AdmissionGate.Usage {
+        guard !quotas.isUnlimited else { return .init() }
+        try step.ledger.flush(step.db)
+        let queued = try step.db.lanes(of: endpoint).filter { tenant == nil || $0.key.tenant == tenant }.reduce(0) { $0 + $1.queued }
+        // Jobs that this step has let in are counted by the gate of the endpoint and of their tenant; a tenant's gate is opened
+        // with its first job.
+        let arrival = try Int64.fetchOne(
+            step.db, sql: "SELECT at FROM arrival WHERE endpoint = ? AND tenant = ?", arguments: [endpoint, tenant ?? ""])
+        return .init(queued: queued, arrival: arrival ?? 0)
+    }
+
+    /// A tenant without a name stands for the endpoint as a whole.
+    private func keep(_ arrival: Int64, _ endpoint: String, _ tenant: String) throws {
+        try step.execute(
+            "INSERT INTO arrival (endpoint, tenant, at) VALUES (?,?,?) ON CONFLICT DO UPDATE SET at = excluded.at",
+            [endpoint, tenant, arrival])
+    }
+}

@@ -1,0 +1,78 @@
+import MillraceCore
+import MillraceQueue
+import Synchronization
+
+/// Workers that wait for work. The writer serves them inside the transaction that brings it.
+final class ParkedLeases: Sendable {
+    private let waiting = Mutex<[ParkedLease]>([])
+
+    /// Lets a worker wait. On the writer, in the step that found nothing for it, so that no work comes in between.
+    func park(_ lease: ParkedLease) {
+        waiting.withLock { waiting in
+            // A transaction that was undone runs its steps again.
+            if !waiting.contains(where: { $0 === lease }) { waiting.append(lease) }
+        }
+    }
+
+    /// Takes out who has waited longest for work of a variant.
+    func next(endpoint: String, variant: String) -> ParkedLease? {
+        waiting.withLock { waiting in
+            let index = waiting.firstIndex { $0.demand.endpoint == endpoint && $0.demand.variant == variant }
+            return index.map { waiting.remove(at: $0) }
+        }
+    }
+
+    func put(back lease: ParkedLease) {
+        waiting.withLock { $0.insert(lease, at: 0) }
+    }
+
+    func remove(_ lease: ParkedLease) {
+        waiting.withLock { waiting in waiting.removeAll { $0 === lease } }
+    }
+}
+
+/// One wait for work, and what came of it.
+final class ParkedLease: Sendable {
+    private enum State {
+        case open
+        case waited(CheckedContinuation<[JobRow], Never>)
+        case over([JobRow])
+    }
+    let demand: LeaseDemand
+    private let state = Mutex(State.open)
+
+    init(_ demand: LeaseDemand) {
+        self.demand = demand
+    }
+
+    /// Ends the wait; only the first end counts.
+    /// - Returns: whether it was this one.
+    @discardableResult
+    func end(with rows: [JobRow]) -> Bool {
+        let (isFirst, continuation) = state.withLock { state -> (Bool, CheckedContinuation<[JobRow], Never>?) in
+            switch state {
+            case .over: return (false, nil)
+            case .open:
+                state = .over(rows)
+                return (true, nil)
+            case .waited(let continuation):
+                state = .over([])
+                return (true, continuation)
+            }
+        }
+        continuation?.resume(returning: rows)
+        return isFirst
+    }
+
+    /// Waits for the end. Called once.
+    func rows() async -> [JobRow] {
+        await withCheckedContinuation { continuation in
+            let rows: [JobRow]? = state.withLock { state in
+                if case .over(let rows) = state { return rows }
+                state = .waited(continuation)
+                return nil
+            }
+            if let rows { continuation.resume(returning: rows) }
+        }
+    }
+}

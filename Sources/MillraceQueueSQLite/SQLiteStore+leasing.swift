@@ -1,0 +1,159 @@
+import MillraceCore
+import MillraceQueue
+
+// Taking jobs: looking, and waiting for them.
+extension SQLiteStore {
+    public func lease(_ demand: LeaseDemand) async throws -> [Job] {
+        let rows = try await write { try $0.lease(demand) ?? [] }
+        return try rows.map { try $0.leasedJob() }
+    }
+
+    public func lease(_ demand: LeaseDemand, waiting limit: Duration) async throws -> [Job] {
+        var demand = demand
+        var left = limit
+        while true {
+            let parking = ParkedLease(demand)
+            let rows = try await write { [parked, demand, waits = left > .zero] step in
+                guard let rows = try step.lease(demand) else { return [JobRow]() }
+                if rows.isEmpty, waits { parked.park(parking) }
+                return rows
+            }
+            guard rows.isEmpty, left > .zero else { return try rows.map { try $0.leasedJob() } }
+            let slice = min(left, Self.lookInterval)
+            let start = surroundings.now()
+            let given = try await wait(parking, atMost: slice)
+            guard given.isEmpty else { return try given.map { try $0.leasedJob() } }
+            // What the worker knew when it asked says nothing about what a later request was given.
+            demand.held = nil
+            left -= min(max(surroundings.now().since(start), .milliseconds(1)), slice)
+        }
+    }
+
+    /// How long a worker waits before it looks by itself: what was scheduled becomes due without anybody's doing, and another process
+    /// may write to the same file.
+    static let lookInterval: Duration = .seconds(1)
+
+    private func wait(_ parking: ParkedLease, atMost limit: Duration) async throws -> [JobRow] {
+        let surroundings = surroundings
+        let rows = await withTaskCancellationHandler {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try? await surroundings.sleep(limit)
+                    parking.end(with: [])
+                }
+                let rows = await parking.rows()
+                group.cancelAll()
+                return rows
+            }
+        } onCancel: {
+            parking.end(with: [])
+        }
+        parked.remove(parking)
+        if rows.isEmpty { try Task.checkCancellation() }
+        return rows
+    }
+}
+
+extension WriteStep {
+    /// Takes due jobs, priority by priority, each shared fairly between tenants.
+    /// - Returns: `nil` when this worker gets nothing whatever there is: it drains or was silent, or the endpoint is paused.
+    func lease(_ demand: LeaseDemand) throws -> [JobRow]? {
+        guard let worker = try leasingWorker(demand.worker) else { throw MillraceError.workerMissing(demand.worker) }
+        try giveBackUnknown(to: demand)
+        let now = now
+        guard !worker.draining, demand.jobsMax > 0, worker.seenAt + demand.duration > now else { return nil }
+        guard try mode(of: demand.endpoint) != .paused else { return [] }
+        try ledger.flush(db)
+        let waiting = try waitingLanes(demand, at: now)
+        guard !waiting.isEmpty else { return [] }
+        var (left, room) = try limits(demand)
+        var leased: [JobRow] = []
+        for (_, lanes) in Dictionary(grouping: waiting, by: \.priority).sorted(by: { $0.key > $1.key }) where left > 0 {
+            var share = FairShare(lanes.map(\.candidate), room: room)
+            let filled = try share.fill(left) { try take($1, fromLane: $0, for: demand, at: now) }
+            for lane in share.served { try ledger.served(lane: lane, in: db) }
+            leased += filled.found
+            room = filled.room
+            left -= filled.found.count
+        }
+        if !leased.isEmpty {
+            var statement = try RawStatement("UPDATE worker SET seenAt = ?, idleSince = ? WHERE id = ?", in: db)
+            statement.bind(now)
+            statement.bind(now)
+            statement.bind(demand.worker)
+            try statement.run()
+        }
+        return leased
+    }
+
+    private func leasingWorker(_ id: WorkerID) throws -> (draining: Bool, seenAt: Timestamp)? {
+        var statement = try RawStatement("SELECT draining, seenAt FROM worker WHERE id = ?", in: db)
+        statement.bind(id)
+        guard try statement.step() else { return nil }
+        defer { statement.reset() }
+        return (statement.int(0) != 0, statement.time(1))
+    }
+
+    private func giveBackUnknown(to demand: LeaseDemand) throws {
+        guard demand.held != nil else { return }
+        for row in try held(by: demand.worker) {
+            guard let transition = JobTransition.giveBack(row.job, unknownTo: demand, in: surroundings) else { continue }
+            _ = try apply(transition, to: row)
+        }
+    }
+
+    private struct WaitingLane {
+        var priority: Int
+        var candidate: FairShare<Int64>.Candidate
+    }
+
+    private func waitingLanes(_ demand: LeaseDemand, at now: Timestamp) throws -> [WaitingLane] {
+        var statement = try RawStatement(JobQuery.waitingLanes, in: db)
+        statement.bind(demand.endpoint)
+        statement.bind(demand.variant)
+        statement.bind(now)
+        var lanes: [WaitingLane] = []
+        while try statement.step() {
+            lanes.append(
+                WaitingLane(
+                    priority: statement.int(1),
+                    candidate: .init(
+                        lane: Int64(statement.int(0)), tenant: statement.text(2) ?? "", queued: statement.int(3), running: statement.int(4),
+                        turn: Int64(statement.int(5)))))
+        }
+        return lanes
+    }
+
+    /// How many jobs may be taken, and what room each tenant has.
+    private func limits(_ demand: LeaseDemand) throws -> (places: Int, room: TenantRoom) {
+        let (all, each) = (demand.quotas.endpoint.runningMax, demand.quotas.tenant.runningMax)
+        guard all != nil || each != nil else { return (demand.jobsMax, TenantRoom(runningMax: nil, running: [:])) }
+        var running: [String: Int] = [:]
+        for lane in try db.lanes(of: demand.endpoint) { running[lane.key.tenant, default: 0] += lane.running }
+        let places = all.map { max(0, min(demand.jobsMax, $0 - running.values.reduce(0, +))) } ?? demand.jobsMax
+        return (places, TenantRoom(runningMax: each, running: running))
+    }
+
+    private func take(_ count: Int, fromLane lane: Int64, for demand: LeaseDemand, at now: Timestamp) throws -> [JobRow] {
+        let ready = try JobRow.all(.ready, in: self) {
+            $0.bind(lane)
+            $0.bind(now)
+            $0.bind(now)
+            $0.bind(count)
+        }
+        let taken = try ready.compactMap { row -> JobRow? in
+            guard let transition = JobTransition.lease(row.job, by: demand, in: surroundings) else { return nil }
+            return try leased(transition, row)
+        }
+        if taken.count < count { try mendReadiness(ofLane: lane) }
+        return taken
+    }
+
+    /// The lane has nothing more that is due: says when it will.
+    private func mendReadiness(ofLane lane: Int64) throws {
+        var statement = try RawStatement(JobQuery.mendReadiness, in: db)
+        statement.bind(lane)
+        statement.bind(lane)
+        try statement.run()
+    }
+}
