@@ -49,6 +49,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .executable(name: "millrace", targets: ["millrace"]),
+        .executable(name: "millrace-bench", targets: ["MillraceBench"]),
         .library(name: "MillraceClient", targets: ["MillraceClient"]),
         .library(name: "MillraceConformance", targets: ["MillraceConformance"]),
     ],
@@ -112,6 +113,11 @@ let package = Package(
             dependencies: ["MillraceApp", "MillraceCommands", "MillraceCore", arguments],
             swiftSettings: settings),
 
+        // Measures the queue; see Benchmarks/.
+        .executableTarget(
+            name: "MillraceBench", dependencies: ["MillraceQueue", "MillraceQueueSQLite", "MillraceCore", arguments],
+            path: "Benchmarks/Engine", swiftSettings: settings),
+
         // For tests only.
         room("MillraceTestSupport", uses: ["MillraceCore", "MillraceQueue", "MillraceCloud"]),
         room("MillraceConformance", uses: ["MillraceQueue", "MillraceCloud", "MillraceCore", "MillraceTestSupport"]),
@@ -140,6 +146,8 @@ let package = Package(
             "MillraceQueueSQLiteTests",
             uses: ["MillraceQueueSQLite", "MillraceQueue", "MillraceConformance", "MillraceCore", "CSyncCounter"], [grdb],
             resources: [.copy("Fixtures")]),
+        suite("MillraceWireTests", uses: ["MillraceWire", "MillraceCore"]),
+        suite("MillraceWorkerTests", uses: ["MillraceWorker", "MillraceInference", "MillraceWire", "MillraceCore"], [log]),
         suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
         suite(
             "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, httpClient, httpTypes, nio, nioPosix, nioHTTP, crypto, log, metrics, lifecycle]),

@@ -5,6 +5,9 @@ import Synchronization
 public struct HandlerPipeline: InferencePipeline {
     public init() {}
 
+    /// The handler does what there is to do.
+    public var decodes: Bool { false }
+
     public func open(_ job: PipelineJob) async throws -> any PipelineTask {
         HandlerTask(request: job.request)
     }
@@ -29,7 +32,7 @@ private final class HandlerTask: PipelineTask {
     func accept(_ outcome: ItemOutcome, ofItem index: Int) async throws {
         switch outcome {
         case .reply(let reply):
-            let outputs = try Self.outputs(of: reply)
+            let outputs = Self.outputs(of: reply)
             state.withLock { $0.outputs = outputs }
         case .failed(let failure): throw failure
         case .cancelled: throw CancellationError()
@@ -41,13 +44,12 @@ private final class HandlerTask: PipelineTask {
         state.withLock { $0.outputs }
     }
 
-    private static func outputs(of reply: HandlerReply) throws -> [PipelineOutput] {
+    private static func outputs(of reply: HandlerReply) -> [PipelineOutput] {
         let files = reply.outputs.map {
             PipelineOutput(name: $0.name, mediaType: $0.mediaType, content: .file(path: $0.path))
         }
-        guard let json = reply.json else { return files }
-        let document = PipelineOutput(
-            name: "result.json", mediaType: "application/json", content: .bytes(Array(try MillraceJSON.encode(json))))
+        guard let json = reply.jsonText else { return files }
+        let document = PipelineOutput(name: "result.json", mediaType: "application/json", content: .bytes(Array(json.text.utf8)))
         return [document] + files
     }
 }

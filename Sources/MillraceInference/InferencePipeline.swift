@@ -5,6 +5,12 @@ public protocol InferencePipeline: Sendable {
     /// Opens a job. Only cheap checks belong here; decoding belongs into ``PipelineTask/next()``.
     /// - Throws: ``JobFailure`` when the job cannot be run as given.
     func open(_ job: PipelineJob) async throws -> any PipelineTask
+    /// Whether making items and outputs keeps a core busy, so that it needs threads of its own and a limit. True unless said.
+    var decodes: Bool { get }
+}
+
+extension InferencePipeline {
+    public var decodes: Bool { true }
 }
 
 /// One job on its way through a pipeline. Used by one task at a time.

@@ -19,6 +19,8 @@ public final class ItemBatcher: Sendable {
         /// Items in the running batch.
         var running: Set<ItemID> = []
         var closed = false
+        /// Nothing waits, and whoever adds an item must wake the loop.
+        var idle = false
     }
 
     private let runner: any ModelRunner
@@ -45,10 +47,8 @@ public final class ItemBatcher: Sendable {
     /// Marks that an item is being made (fetched, decoded), for the time of `body`.
     public func producing<Value>(_ body: () async throws -> Value) async rethrows -> Value {
         state.withLock { $0.producers += 1 }
-        defer {
-            state.withLock { $0.producers -= 1 }
-            wakeUp.yield()
-        }
+        // No need to wake the loop: where items wait for more, it looks again by itself.
+        defer { state.withLock { $0.producers -= 1 } }
         return try await body()
     }
 
@@ -56,13 +56,15 @@ public final class ItemBatcher: Sendable {
     public func run(_ item: InferenceItem, of job: JobID, reason: @escaping @Sendable () -> CancellationReason) async -> ItemOutcome {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let refused = state.withLock { state in
+                let (refused, wasIdle) = state.withLock { state in
                     // Checked under the lock: a cancellation that came before is seen here, a later one finds the item.
-                    if state.closed || Task.isCancelled { return true }
+                    if state.closed || Task.isCancelled { return (true, false) }
                     state.planner.add(Pending(item: item, job: job, answer: continuation), id: item.id, of: job, at: surroundings.now())
-                    return false
+                    defer { state.idle = false }
+                    return (false, state.idle)
                 }
-                if refused { continuation.resume(returning: .cancelled) } else { wakeUp.yield() }
+                if refused { continuation.resume(returning: .cancelled) }
+                if wasIdle { wakeUp.yield() }
             }
         } onCancel: {
             cancel(item.id, of: job, reason: reason())
@@ -100,6 +102,7 @@ public final class ItemBatcher: Sendable {
             let decision = state.planner.next(at: surroundings.now(), moreExpected: state.producers > 0)
             // Under the same lock: a cancellation finds every item either waiting or running.
             if case .run(let batch) = decision { state.running = Set(batch.map(\.item.id)) }
+            if case .idle = decision { state.idle = true }
             return decision
         }
     }

@@ -58,7 +58,7 @@ public protocol ItemObserver: Sendable {
 }
 
 /// A job as a handler process sees it.
-public struct HandlerRequest: Sendable, Codable, Equatable {
+public struct HandlerRequest: Sendable, Equatable {
     public struct File: Sendable, Codable, Equatable {
         public var name: String
         public var filename: String?
@@ -86,26 +86,44 @@ public struct HandlerRequest: Sendable, Codable, Equatable {
     public var job: JobID
     public var endpoint: String
     public var attempt: Int
-    public var parameters: [String: JSONValue]
-    public var input: JSONValue?
+    /// An object, as it came; `nil`: there are none.
+    public var parametersText: RawJSON?
+    /// The input as it came.
+    public var inputText: RawJSON?
     public var files: [File]
-    /// An empty directory for this item alone.
+    /// An empty directory for this item alone; an empty name where the model has no use for one.
     public var workdir: String
     public var checkpoint: Checkpoint?
 
     public init(
-        job: JobID, endpoint: String, attempt: Int, parameters: [String: JSONValue], input: JSONValue?,
+        job: JobID, endpoint: String, attempt: Int, parametersText: RawJSON?, inputText: RawJSON?,
         files: [File], workdir: String, checkpoint: Checkpoint?
     ) {
         self.job = job
         self.endpoint = endpoint
         self.attempt = attempt
-        self.parameters = parameters
-        self.input = input
+        self.parametersText = parametersText
+        self.inputText = inputText
         self.files = files
         self.workdir = workdir
         self.checkpoint = checkpoint
     }
+}
+
+extension HandlerRequest {
+    public init(
+        job: JobID, endpoint: String, attempt: Int, parameters: [String: JSONValue], input: JSONValue?,
+        files: [File], workdir: String, checkpoint: Checkpoint?
+    ) {
+        self.init(
+            job: job, endpoint: endpoint, attempt: attempt, parametersText: parameters.isEmpty ? nil : RawJSON(.object(parameters)),
+            inputText: input.map { RawJSON($0) }, files: files, workdir: workdir, checkpoint: checkpoint)
+    }
+
+    /// Parsed at each call.
+    public var parameters: [String: JSONValue] { parametersText?.value.objectValue ?? [:] }
+    /// Parsed at each call.
+    public var input: JSONValue? { inputText?.value }
 }
 
 /// What a handler made of a job: a JSON value, files under the work directory, or both.
@@ -121,13 +139,21 @@ public struct HandlerReply: Sendable, Equatable {
             self.mediaType = mediaType
         }
     }
-    public var json: JSONValue?
+    /// The JSON value as text.
+    public var jsonText: RawJSON?
     public var outputs: [File]
 
-    public init(json: JSONValue?, outputs: [File]) {
-        self.json = json
+    public init(jsonText: RawJSON?, outputs: [File]) {
+        self.jsonText = jsonText
         self.outputs = outputs
     }
+
+    public init(json: JSONValue?, outputs: [File]) {
+        self.init(jsonText: json.map { RawJSON($0) }, outputs: outputs)
+    }
+
+    /// Parsed at each call.
+    public var json: JSONValue? { jsonText?.value }
 }
 
 /// A batch that failed as a whole.

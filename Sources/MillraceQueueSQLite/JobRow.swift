@@ -68,7 +68,7 @@ struct JobRow: Sendable {
     /// The job with its inline input, for the worker that leases it.
     func leasedJob() throws -> Job {
         var job = try completeJob()
-        job.input = try JSONColumn.value(input)
+        job.input = input.map { RawJSON(trusting: $0) }
         return job
     }
 

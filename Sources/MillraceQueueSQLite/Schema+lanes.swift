@@ -161,7 +161,7 @@ extension Schema {
         UPDATE delivery SET snapshot = json_set(snapshot, '$.inlineOutputs', json('[]'));
         DROP TABLE oldJob;
         DROP TABLE oldEvent;
-        CREATE INDEX job_ready ON job (lane, runAt) WHERE state = 0;
+        CREATE INDEX job_ready ON job (lane, runAt, state) WHERE state = 0;
         CREATE INDEX job_expiring ON job (queuedUntil) WHERE state = 0 AND queuedUntil IS NOT NULL;
         CREATE INDEX job_held ON job (worker) WHERE state = 1;
         CREATE INDEX job_finished ON job (queue, finishedAt) WHERE state > 1;

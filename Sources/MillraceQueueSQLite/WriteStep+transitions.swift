@@ -221,7 +221,7 @@ struct ColdColumns: Sendable {
 
     init(_ job: Job) throws {
         parameters = try JSONColumn.text(unlessEmpty: job.parameters)
-        input = try JSONColumn.text(job.input)
+        input = job.input?.text
         files = try JSONColumn.text(unlessEmpty: job.files)
     }
 }

@@ -12,7 +12,7 @@ extension Job {
     ) -> Job {
         Job(
             id: id ?? surroundings.makeID(), tenant: tenant, endpoint: endpoint, variant: variant, priority: priority,
-            parameters: parameters, input: input, files: files, callback: callback, retry: retry, runLimit: runLimit,
+            parameters: parameters, input: input.map { RawJSON($0) }, files: files, callback: callback, retry: retry, runLimit: runLimit,
             createdAt: surroundings.now(), runAt: runAt, expiresAt: expiresAt)
     }
 }

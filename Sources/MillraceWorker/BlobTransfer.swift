@@ -13,7 +13,7 @@ struct BlobTransfer: Sendable {
     let client: HTTPClient
 
     /// A local file with the blob's bytes: the store's own file where the grant is a path, else a download into `folder`.
-    func fetch(_ file: LeasedJob.File, into folder: String, as name: String) async throws -> String {
+    func fetch(_ file: LeasedJob.File, into folder: AttemptFolder, as name: String) async throws -> String {
         if let path = file.access.path {
             guard FileManager.default.isReadableFile(atPath: path) else {
                 throw JobFailure(.inputUnavailable, "the input \"\(file.file.name)\" is no longer in the blob store", retryable: true)
@@ -23,7 +23,7 @@ struct BlobTransfer: Sendable {
         guard let url = file.access.url else {
             throw JobFailure(.inputUnavailable, "the input \"\(file.file.name)\" came without access", retryable: true)
         }
-        let destination = folder + "/" + name
+        let destination = try folder.make() + "/" + name
         try await download(url, to: destination)
         return destination
     }

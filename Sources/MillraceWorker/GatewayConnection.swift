@@ -4,7 +4,6 @@ import Logging
 import MillraceCore
 import MillraceWire
 import NIOCore
-import NIOFoundationCompat
 import NIOHTTP1
 
 /// A worker's way to its gateway: one call per message of the worker protocol, repeated while the gateway cannot be reached.
@@ -63,17 +62,17 @@ struct GatewayConnection: Sendable {
         var request = HTTPClientRequest(url: base + path)
         request.method = .POST
         request.headers.add(name: "content-type", value: "application/json")
-        request.body = .bytes(ByteBuffer(data: try MillraceJSON.encode(message)))
+        request.body = .bytes(ByteBuffer(bytes: try MillraceJSON.bytes(of: message)))
         let response = try await client.execute(request, timeout: .milliseconds(timeout.milliseconds))
-        let body = Data(buffer: try await response.body.collect(upTo: 64 << 20))
+        let body = try await response.body.collect(upTo: 64 << 20)
         guard response.status.code < 300 else {
-            throw (try? MillraceJSON.decode(ProblemDetails.self, from: body))
+            throw (try? MillraceJSON.decode(ProblemDetails.self, bytes: body.readableBytesView))
                 ?? ProblemDetails(
                     status: Int(response.status.code), title: response.status.reasonPhrase, code: ErrorCode.internal.rawValue,
                     detail: "the gateway answered \(response.status)")
         }
         // A call that has nothing to say is answered with 204 and no body.
-        return try MillraceJSON.decode(from: body.isEmpty ? Data("{}".utf8) : body)
+        return try body.readableBytes == 0 ? MillraceJSON.decode(from: "{}") : MillraceJSON.decode(bytes: body.readableBytesView)
     }
 }
 

@@ -7,7 +7,8 @@ import Synchronization
 ///
 /// Kept by token, not by job: a worker that stood still may be given a job anew while its earlier attempt has not ended yet.
 final class HeldJobs: Sendable {
-    struct Held {
+    /// One lease. A class, so that a look at one field copies nothing; touched under the lock alone.
+    final class Held {
         let leased: LeasedJob
         var progress: JobProgress?
         var progressSent: JobProgress?
@@ -18,6 +19,8 @@ final class HeldJobs: Sendable {
         var task: Task<Void, Never>?
         /// The attempt is over and is being reported; heartbeats go on but nothing can stop it any more.
         var settling = false
+
+        init(_ leased: LeasedJob) { self.leased = leased }
     }
 
     /// Lines kept between two heartbeats; more are counted and dropped.
@@ -33,15 +36,19 @@ final class HeldJobs: Sendable {
     var isEmpty: Bool { count == 0 }
     var tokens: [LeaseToken] { state.withLock { Array($0.keys) } }
 
-    func add(_ leased: LeasedJob) {
-        state.withLock { $0[leased.token] = Held(leased: leased) }
+    func add(_ jobs: [LeasedJob]) {
+        state.withLock { held in
+            for leased in jobs { held[leased.token] = Held(leased) }
+        }
     }
 
     /// Gives the job its task; stops it at once when a stop came before.
     func start(_ token: LeaseToken, _ task: Task<Void, Never>) {
         let stopped = state.withLock { held in
-            held[token]?.task = task
-            return held[token]?.stop != nil
+            // The attempt may be over already.
+            guard let entry = held[token], !entry.settling else { return false }
+            entry.task = task
+            return entry.stop != nil
         }
         if stopped { task.cancel() }
     }
@@ -50,12 +57,14 @@ final class HeldJobs: Sendable {
         state.withLock { $0[token]?.leased }
     }
 
-    func remove(_ token: LeaseToken) {
-        state.withLock { $0[token] = nil }
+    func remove(_ tokens: some Sequence<LeaseToken>) {
+        state.withLock { held in
+            for token in tokens { held[token] = nil }
+        }
         for watcher in watchers.withLock({ Array($0.values) }) { watcher.yield() }
     }
 
-    /// A hint now and each time that a job has ended; whoever gets one looks at ``count`` itself.
+    /// A hint now and each time that jobs have ended; whoever gets one looks at ``count`` itself.
     func departures() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let id = watchers.withLock { watchers in
@@ -73,7 +82,7 @@ final class HeldJobs: Sendable {
             guard let entry = held[token] else { return nil }
             // A lost lease outranks everything: what is reported would be refused.
             guard reason == .lost || (entry.stop == nil && !entry.settling) else { return nil }
-            held[token]?.stop = reason
+            entry.stop = reason
             return entry.task
         }
         task?.cancel()
@@ -87,8 +96,9 @@ final class HeldJobs: Sendable {
         state.withLock { $0[token]?.stop }
     }
 
-    func waitForAll() async {
-        while let task = state.withLock({ $0.values.lazy.compactMap(\.task).first }) { await task.value }
+    /// Waits until fewer than `limit` jobs are held, or the task is cancelled.
+    func waitForRoom(below limit: Int) async {
+        for await _ in departures() where count < limit { return }
     }
 }
 
@@ -106,8 +116,8 @@ extension HeldJobs {
 
     func log(_ line: LogLine, of token: LeaseToken) {
         state.withLock { held in
-            guard let count = held[token]?.logs.count else { return }
-            if count < Self.logLinesMax { held[token]?.logs.append(line) } else { held[token]?.logsDropped += 1 }
+            guard let entry = held[token] else { return }
+            if entry.logs.count < Self.logLinesMax { entry.logs.append(line) } else { entry.logsDropped += 1 }
         }
     }
 
@@ -117,13 +127,10 @@ extension HeldJobs {
     /// What a heartbeat carries. Lines that could not be sent come back through ``restore(_:)``.
     func heartbeatItems() -> [HeartbeatRequest.Item] {
         state.withLock { held in
-            held.values.map(\.leased).map { leased in
-                var entry = held[leased.token]!
+            held.values.map { entry in
                 let item = HeartbeatRequest.Item(
-                    job: leased.id, token: leased.token, progress: entry.progress == entry.progressSent ? nil : entry.progress,
-                    logs: entry.takeLogs())
+                    job: entry.leased.id, token: entry.leased.token, progress: entry.progressUnsent, logs: entry.takeLogs())
                 entry.progressSent = entry.progress
-                held[leased.token] = entry
                 return item
             }
         }
@@ -131,34 +138,36 @@ extension HeldJobs {
 
     func restore(_ items: [HeartbeatRequest.Item]) {
         state.withLock { held in
-            for item in items where held[item.token] != nil {
-                held[item.token]!.restore(item.logs)
-                if item.progress != nil { held[item.token]!.progressSent = nil }
+            for item in items {
+                guard let entry = held[item.token] else { continue }
+                entry.restore(item.logs)
+                if item.progress != nil { entry.progressSent = nil }
             }
         }
     }
 
     /// The last words for the settlement; from now on no stop but a lost lease counts.
-    func beginSettling(_ token: LeaseToken) -> (logs: [LogLine], progress: JobProgress?, stop: CancellationReason?) {
+    func beginSettling(_ token: LeaseToken) -> (logs: [LogLine], progress: JobProgress?) {
         state.withLock { held in
-            guard var entry = held[token] else { return ([], nil, .lost) }
+            guard let entry = held[token] else { return ([], nil) }
             entry.settling = true
-            let logs = entry.takeLogs()
-            held[token] = entry
-            return (logs, entry.progress == entry.progressSent ? nil : entry.progress, entry.stop)
+            entry.task = nil
+            return (entry.takeLogs(), entry.progressUnsent)
         }
     }
 }
 
 extension HeldJobs.Held {
+    fileprivate var progressUnsent: JobProgress? { progress == progressSent ? nil : progress }
+
     /// Puts lines back that could not be sent; what is over the limit is counted and dropped.
-    fileprivate mutating func restore(_ lines: [LogLine]) {
+    fileprivate func restore(_ lines: [LogLine]) {
         logs = lines + logs
         logsDropped += max(0, logs.count - HeldJobs.logLinesMax)
         logs = Array(logs.prefix(HeldJobs.logLinesMax))
     }
 
-    fileprivate mutating func takeLogs() -> [LogLine] {
+    fileprivate func takeLogs() -> [LogLine] {
         defer {
             logs = []
             logsDropped = 0

@@ -17,13 +17,15 @@ struct JobRun: Sendable {
     let held: HeldJobs
     let transfer: BlobTransfer
     let reserveBlob: @Sendable () async throws -> BlobReservationResponse
-    /// A folder of this attempt's own; it is there and empty.
-    let folder: String
+    let folder: AttemptFolder
 
-    func outputs() async throws -> [JobFile] {
+    /// - Returns: the outputs, the primary one first: small ones as they are, then those in blobs.
+    func outputs() async throws -> (inline: [InlineOutput], files: [JobFile]) {
         let task = try await pipeline.open(PipelineJob(request: try await request(), limits: configuration.limits))
-        try await runItems(of: task)
-        return try await store(try await task.finish())
+        if task.itemsTotal == 1 { try await runOnlyItem(of: task) } else { try await runItems(of: task) }
+        let outputs = try await task.finish()
+        let inline = InlineOutput.leading(outputs)
+        return (inline, try await store(outputs.dropFirst(inline.count)))
     }
 
     private func request() async throws -> HandlerRequest {
@@ -39,11 +41,37 @@ struct JobRun: Sendable {
         if let saved = leased.checkpoint {
             checkpoint = .init(path: try await transfer.fetch(saved.file, into: folder, as: "checkpoint"), position: saved.position)
         }
-        let workdir = folder + "/work"
-        try FileManager.default.createDirectory(atPath: workdir, withIntermediateDirectories: true)
         return HandlerRequest(
-            job: leased.id, endpoint: configuration.name, attempt: leased.attempt, parameters: leased.parameters,
-            input: leased.input, files: files, workdir: workdir, checkpoint: checkpoint)
+            job: leased.id, endpoint: configuration.name, attempt: leased.attempt, parametersText: leased.parameters,
+            inputText: leased.input, files: files, workdir: needsWorkdir ? try folder.makeWorkdir() : "", checkpoint: checkpoint)
+    }
+
+    /// A handler may write files whatever it is given; a pipeline does when it is given some.
+    private var needsWorkdir: Bool {
+        switch configuration.manifest.runner {
+        case .process: true
+        case .onnx: !leased.files.isEmpty
+        case .echo: false
+        }
+    }
+
+    /// One item needs no window and no task of its own.
+    private func runOnlyItem(of task: any PipelineTask) async throws {
+        guard let payload = try await next(of: task) else { return }
+        try await take(await run(payload), ofItem: 0, of: task)
+        report(1, of: task)
+    }
+
+    /// The next item; what keeps a core busy waits for its turn.
+    private func next(of task: any PipelineTask) async throws -> InferenceItem.Payload? {
+        guard pipeline.decodes else { return try await task.next() }
+        return try await batcher.producing { try await decoding.enter { try await task.next() } }
+    }
+
+    private func take(_ outcome: ItemOutcome, ofItem index: Int, of task: any PipelineTask) async throws {
+        // A stop reaches the job as `cancelled` items; which stop it was is known to the held job.
+        if case .cancelled = outcome { throw CancellationError() }
+        try await task.accept(outcome, ofItem: index)
     }
 
     /// Keeps a window of items on their way, so that the next ones are decoded while a batch runs.
@@ -54,7 +82,7 @@ struct JobRun: Sendable {
             while !exhausted || finished < started {
                 try Task.checkCancellation()
                 if !exhausted, started - finished < window {
-                    if let payload = try await batcher.producing({ try await decoding.enter { try await task.next() } }) {
+                    if let payload = try await next(of: task) {
                         let index = started
                         group.addTask { (index, await run(payload)) }
                         started += 1
@@ -62,9 +90,7 @@ struct JobRun: Sendable {
                         exhausted = true
                     }
                 } else if let (index, outcome) = try await group.next() {
-                    // A stop reaches the job as `cancelled` items; which stop it was is known to the held job.
-                    if case .cancelled = outcome { throw CancellationError() }
-                    try await task.accept(outcome, ofItem: index)
+                    try await take(outcome, ofItem: index, of: task)
                     finished += 1
                     report(finished, of: task)
                 }
@@ -83,12 +109,12 @@ struct JobRun: Sendable {
 
     private func report(_ finished: Int, of task: any PipelineTask) {
         // A handler process reports for itself; one job that is one item has no progress to count.
-        guard configuration.manifest.runner != .process else { return }
+        guard configuration.manifest.runner == .onnx else { return }
         held.progress(
             JobProgress(done: Double(finished), total: task.itemsTotal.map(Double.init), unit: task.unit), of: leased.token)
     }
 
-    private func store(_ outputs: [PipelineOutput]) async throws -> [JobFile] {
+    private func store(_ outputs: ArraySlice<PipelineOutput>) async throws -> [JobFile] {
         var files: [JobFile] = []
         for output in outputs {
             try Task.checkCancellation()

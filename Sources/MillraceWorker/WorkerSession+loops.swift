@@ -11,27 +11,50 @@ extension WorkerSession {
         return configuration.manifest.runner == .process ? items : items * 2
     }
 
+    /// How long places gather, while most are taken, before jobs are asked for: small jobs end by the hundred in that time.
+    private static let gatherMax: Duration = .milliseconds(20)
+
     func leaseUntilStopped() async {
-        while !shutdown.isRaised, !Task.isCancelled {
-            let room = jobsMax - held.count
-            guard room > 0 else {
-                // A stop must not wait for a job to end: the drain has its own deadline.
-                _ = try? await shutdown.race { await held.waitForRoom(below: jobsMax) }
-                continue
+        while let room = await roomForMore() { await lease(atMost: room) }
+    }
+
+    /// Waits until it is worth asking for jobs: at once when half of the places are free, else a moment after one is.
+    ///
+    /// - Returns: the number of free places; `nil` once the worker is to stop.
+    private func roomForMore() async -> Int? {
+        let taken = jobsMax / 2
+        if held.count > taken {
+            // A stop must not wait for a job to end: the drain has its own deadline.
+            _ = try? await shutdown.race {
+                await held.waitForRoom(below: jobsMax)
+                await within(Self.gatherMax) { await held.waitForRoom(below: taken + 1) }
             }
-            do {
-                let request = LeaseRequest(worker: registration.worker, jobsMax: room, waitSeconds: 20, held: held.tokens)
-                let answer: LeaseResponse? = try await shutdown.race {
-                    try await gateway.call("/v1/worker/lease", request, timeout: .seconds(40), patience: patience)
-                }
-                for leased in answer?.jobs ?? [] { begin(leased) }
-                if answer?.draining == true { shutdown.raise() }
-            } catch let error as MillraceError where error.code == .workerUnknown {
-                await registerAgain()
-            } catch {
-                logger.error("no way to the gateway; stopping", metadata: ["error": "\(error)"])
-                shutdown.raise()
+        }
+        return shutdown.isRaised || Task.isCancelled ? nil : jobsMax - held.count
+    }
+
+    private func within(_ limit: Duration, _ body: @escaping @Sendable () async -> Void) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await body() }
+            group.addTask { try? await surroundings.sleep(limit) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func lease(atMost room: Int) async {
+        do {
+            let request = LeaseRequest(worker: registration.worker, jobsMax: room, waitSeconds: 20, held: held.tokens)
+            let answer: LeaseResponse? = try await shutdown.race {
+                try await gateway.call("/v1/worker/lease", request, timeout: .seconds(40), patience: patience)
             }
+            begin(answer?.jobs ?? [])
+            if answer?.draining == true { shutdown.raise() }
+        } catch let error as MillraceError where error.code == .workerUnknown {
+            await registerAgain()
+        } catch {
+            logger.error("no way to the gateway; stopping", metadata: ["error": "\(error)"])
+            shutdown.raise()
         }
     }
 
@@ -53,13 +76,13 @@ extension WorkerSession {
         // Within the fleet's own deadline there must be room for a handler's tear-down and for the last words.
         let limit = max(configuration.scaling.drain - .seconds(12), .seconds(1))
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await held.waitForAll() }
+            group.addTask { await held.waitForRoom(below: 1) }
             group.addTask {
                 try? await surroundings.sleep(limit)
                 if !Task.isCancelled { held.stopAll(reason: .draining) }
             }
             await group.next()
-            await held.waitForAll()
+            await held.waitForRoom(below: 1)
             group.cancelAll()
         }
     }
@@ -99,12 +122,5 @@ extension WorkerSession {
             }
         }
         if answer.draining { shutdown.raise() }
-    }
-}
-
-extension HeldJobs {
-    /// Waits until fewer than `limit` jobs are held.
-    func waitForRoom(below limit: Int) async {
-        for await _ in departures() where count < limit { return }
     }
 }

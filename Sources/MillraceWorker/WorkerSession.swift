@@ -6,7 +6,7 @@ import MillraceWire
 import ServiceLifecycle
 
 
-/// The time between a worker's registration and its end: three loops (lease, heartbeat, batches) and a task per held job.
+/// The time between a worker's registration and its end: four loops (lease, heartbeat, batches, settlement) and a task per running job.
 struct WorkerSession: Sendable {
     let registration: RegisterRequest
     let configuration: EndpointConfiguration
@@ -20,6 +20,7 @@ struct WorkerSession: Sendable {
     let logger: Logger
     let held: HeldJobs
     let batcher: ItemBatcher
+    let settler: Settler
     let decoding = Gate(limit: ProcessInfo.processInfo.activeProcessorCount)
     let executor = InferenceExecutor()
     let shutdown = ShutdownFlag()
@@ -45,6 +46,9 @@ struct WorkerSession: Sendable {
         self.logger = logger
         let held = HeldJobs()
         self.held = held
+        settler = Settler(
+            worker: registration.worker, held: held, surroundings: surroundings, patience: Self.patienceBusy, logger: logger
+        ) { try await gateway.call("/v1/worker/settle", $0, patience: Self.patienceBusy) }
         let checkpoints = CheckpointWriter(worker: registration.worker, gateway: gateway, transfer: transfer, held: held)
         batcher = ItemBatcher(
             runner: engine.runner,
@@ -54,7 +58,8 @@ struct WorkerSession: Sendable {
 
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask(executorPreference: executor) { await batcher.run() }
+            group.addTask(executorPreference: engine.pipeline.decodes ? executor : nil) { await batcher.run() }
+            group.addTask { await settler.run() }
             group.addTask { try await heartbeatLoop() }
             group.addTask {
                 await withGracefulShutdownHandler {

@@ -40,6 +40,16 @@ import Testing
         #expect(try load("port: 1\n", environment: ["MILLRACE_PORT": "2"], flags: .init(port: 3)).port == 3)
     }
 
+    @Test func `the echo runner needs nothing but its name`() throws {
+        try write("model/model.yaml", "name: e\nrunner: echo\ninput: optional\n")
+        let endpoint = try #require(try load("endpoints: { e: { model: model } }\n").endpoints.first)
+        #expect(endpoint.manifest.runner == .echo)
+        #expect(endpoint.manifest.inputIsOptional)
+        try write("model/model.yaml", "name: e\nrunner: echo\ncommand: [x]\npipeline: tensors\nfiles: { model: handler.py }\n")
+        let fault = fault("endpoints: { e: { model: model } }\n")
+        for key in ["command", "pipeline", "files"] { #expect(fault.contains("\"\(key)\"")) }
+    }
+
     @Test func `an endpoint has defaults, its model's facts and what the file says`() throws {
         let settings = try load(
             """

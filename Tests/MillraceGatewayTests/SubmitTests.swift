@@ -44,7 +44,7 @@ struct SubmitTests {
             try await gateway.store.register(worker)
             let leased = try await gateway.store.lease(
                 LeaseDemand(worker: worker.id, endpoint: job.endpoint, variant: job.variant, jobsMax: 1, duration: .seconds(15)))
-            #expect(leased.map(\.input) == [["a", "b"]])
+            #expect(leased.map(\.input?.value) == [JSONValue.array(["a", "b"])])
             #expect(job.expiresAt == job.createdAt + .seconds(60))
         }
     }

@@ -56,7 +56,7 @@ struct WorkerTests {
             let file = try await output(gateway, job)
             let settled = try await gateway.tell(
                 "/v1/worker/settle",
-                SettleRequest(worker: worker, items: [.init(job: id, token: job.token, outcome: .succeeded(outputs: [file]), coldStartSeconds: 1.5)]))
+                SettleRequest(worker: worker, items: [.init(job: id, token: job.token, outcome: .succeeded(outputs: [file], inline: []), coldStartSeconds: 1.5)]))
             #expect(try settled.json(SettleResponse.self).verdicts == [.held])
             let done = try await gateway.send(.GET, "/v1/jobs/\(id)").json(JobResource.self)
             #expect(done.state == .succeeded && done.timing.coldStartSeconds == 1.5)
@@ -94,7 +94,7 @@ struct WorkerTests {
                 let job = try await lease(gateway).jobs[0]
                 var file = try await output(gateway, job)
                 try await change(&file)
-                _ = try await gateway.tell("/v1/worker/settle", SettleRequest(worker: worker, items: [.init(job: job.id, token: job.token, outcome: .succeeded(outputs: [file]))]))
+                _ = try await gateway.tell("/v1/worker/settle", SettleRequest(worker: worker, items: [.init(job: job.id, token: job.token, outcome: .succeeded(outputs: [file], inline: []))]))
                 let after = try #require(try await gateway.store.job(job.id))
                 _ = try await gateway.queue.cancel(job.id)
                 return after

@@ -78,11 +78,12 @@ struct FailureTests {
     func refused() async throws {
         try await withTemporaryDirectory { directory in
             let store = try store(directory) { _ in }
+            let taken = job()
+            _ = try await store.admit([taken])
             let held = try HeldWriter(path: directory.file("store.sqlite"))
-            let missing = JobFile.fixture(clock.surroundings.makeID())
             let news = (0..<20).map { index in
                 // The refused call has a good job in front of the bad one: both must be gone.
-                index % 2 == 0 ? [job()] : [job(), NewJob(job: .fixture(files: [missing], in: clock.surroundings))]
+                index % 2 == 0 ? [job()] : [job(), taken]
             }
             await withTaskGroup(of: Void.self) { group in
                 for new in news { group.addTask { _ = try? await store.admit(new) } }

@@ -47,7 +47,7 @@ struct MigrationTests {
                 LeaseDemand(worker: worker.id, endpoint: "words", variant: "a", jobsMax: 9, duration: .seconds(15)))
             let queued = try #require(jobs.first { $0.state == .queued })
             #expect(leased.map(\.id) == [queued.id, running.id], "priority 9 comes first")
-            #expect(leased.last?.input == ["text": "a", "sleep": 60])
+            #expect(leased.last?.input?.value == ["text": "a", "sleep": 60])
             let last = try await store.events(of: queued.id, after: 0, limit: 100).last
             let before = try await store.events(of: running.id, after: 0, limit: 100).first
             #expect(try #require(last).sequence > #require(before).sequence, "numbers go on where they were")

@@ -21,6 +21,7 @@ struct EngineFactory: Sendable {
         switch endpoint.manifest.runner {
         case .onnx: try makeONNX(endpoint)
         case .process: makeProcess(endpoint)
+        case .echo: Worker.Engine(runner: EchoRunner(surroundings: .system), pipeline: HandlerPipeline())
         }
     }
 

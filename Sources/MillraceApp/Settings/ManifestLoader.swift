@@ -28,7 +28,7 @@ public enum ManifestLoader {
     private static func read(_ root: Node, _ faults: inout Faults) -> ModelManifest? {
         var reader = MappingReader(root, path: "", faults: &faults)
         let name = reader.string("name", &faults)
-        let runner = reader.value("runner", "onnx or process", &faults) { $0.scalar.flatMap { ModelManifest.RunnerKind(rawValue: $0.string) } }
+        let runner = reader.value("runner", "onnx, process or echo", &faults) { $0.scalar.flatMap { ModelManifest.RunnerKind(rawValue: $0.string) } }
         var manifest = ModelManifest(name: name ?? "", runner: runner ?? .onnx)
         manifest.description = reader.string("description", &faults)
         manifest.license = reader.string("license", &faults)
@@ -54,7 +54,7 @@ public enum ManifestLoader {
         }
         reader.finish(&faults)
         if name == nil { faults.add("\"name\" is missing") }
-        if runner == nil { faults.add("\"runner\" is missing or wrong: onnx or process") }
+        if runner == nil { faults.add("\"runner\" is missing or wrong: onnx, process or echo") }
         checkRelations(manifest, &faults)
         return manifest
     }
@@ -86,6 +86,10 @@ public enum ManifestLoader {
         case .process:
             if manifest.pipeline != nil { faults.add("\"pipeline\" is for runner: onnx; this is runner: process") }
             if manifest.command?.isEmpty ?? true { faults.add("\"command\" is missing: how the handler is started, such as [\"{python}\", \"handler.py\"]") }
+        case .echo:
+            if manifest.command != nil { faults.add("\"command\" is for runner: process; this is runner: echo") }
+            if manifest.pipeline != nil { faults.add("\"pipeline\" is for runner: onnx; this is runner: echo") }
+            if !manifest.files.isEmpty { faults.add("\"files\" is for a model that has some; runner: echo needs none") }
         }
     }
 

@@ -6,6 +6,7 @@ public struct Identifier<Kind>: Hashable, Sendable, Comparable, LosslessStringCo
     public let high: UInt64
     public let low: UInt64
 
+    @inlinable
     public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
@@ -20,20 +21,9 @@ public struct Identifier<Kind>: Hashable, Sendable, Comparable, LosslessStringCo
 
     /// Reads the 36-character form, any case; `nil` when `text` is anything else.
     public init?(_ text: String) {
-        let bytes = Array(text.utf8)
-        guard bytes.count == 36 else { return nil }
-        var words: (UInt64, UInt64) = (0, 0)
-        var digits = 0
-        for (index, byte) in bytes.enumerated() {
-            if index == 8 || index == 13 || index == 18 || index == 23 {
-                guard byte == UInt8(ascii: "-") else { return nil }
-                continue
-            }
-            guard let digit = Self.value(ofHex: byte) else { return nil }
-            if digits < 16 { words.0 = words.0 << 4 | digit } else { words.1 = words.1 << 4 | digit }
-            digits += 1
-        }
-        self.init(high: words.0, low: words.1)
+        var text = text
+        guard let (high, low) = text.withUTF8({ IdentifierText.read($0) }) else { return nil }
+        self.init(high: high, low: low)
     }
 
     /// The identifier as 16 bytes, most significant first.
@@ -51,33 +41,14 @@ public struct Identifier<Kind>: Hashable, Sendable, Comparable, LosslessStringCo
     }
 
     public var description: String {
-        let hex = Array("0123456789abcdef".utf8)
-        return String(unsafeUninitializedCapacity: 36) { buffer in
-            var position = 0
-            for (index, byte) in bytes.enumerated() {
-                if index == 4 || index == 6 || index == 8 || index == 10 {
-                    buffer[position] = UInt8(ascii: "-")
-                    position += 1
-                }
-                buffer[position] = hex[Int(byte >> 4)]
-                buffer[position + 1] = hex[Int(byte & 15)]
-                position += 2
-            }
-            return 36
+        String(unsafeUninitializedCapacity: IdentifierText.count) {
+            IdentifierText.write(high, low, to: $0)
+            return IdentifierText.count
         }
     }
 
     public static func < (left: Self, right: Self) -> Bool {
         (left.high, left.low) < (right.high, right.low)
-    }
-
-    private static func value(ofHex byte: UInt8) -> UInt64? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(byte - UInt8(ascii: "0"))
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(byte - UInt8(ascii: "a") + 10)
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): UInt64(byte - UInt8(ascii: "A") + 10)
-        default: nil
-        }
     }
 }
 

@@ -30,6 +30,13 @@ public struct Surroundings: Sendable {
             return generator.next()
         })
 
+    /// Nanoseconds of wall-clock time since 1970, for measuring across processes of one machine.
+    public static let wallNanoseconds: @Sendable () -> Int64 = {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
     /// A new identifier of any kind.
     public func makeID<Kind>(_ kind: Kind.Type = Kind.self) -> Identifier<Kind> {
         Identifier(at: now(), random: (random(), random()))

@@ -11,7 +11,7 @@ struct JSONNodeDecoder: Decoder {
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
         guard case .object(let members) = node else { throw mismatch([String: JSONValue].self) }
-        return KeyedDecodingContainer(KeyedNodes(members: members, codingPath: codingPath))
+        return KeyedDecodingContainer(KeyedNodes(members: JSONMembers(members), codingPath: codingPath))
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
@@ -44,7 +44,7 @@ extension JSONNodeDecoder: SingleValueDecodingContainer {
     }
 
     func decode(_ type: Double.Type) throws -> Double {
-        guard case .number(let text) = node, let value = Double(text) else { throw mismatch(type) }
+        guard case .number(let number) = node, let value = number.double else { throw mismatch(type) }
         return value
     }
 
@@ -66,21 +66,38 @@ extension JSONNodeDecoder: SingleValueDecodingContainer {
     }
 
     private func integer<Value: FixedWidthInteger>() throws -> Value {
-        guard case .number(let text) = node else { throw mismatch(Value.self) }
-        if let value = Value(text) { return value }
-        guard let number = Double(text), let value = Value(exactly: number) else {
-            throw DecodingError.dataCorrupted(
-                .init(codingPath: codingPath, debugDescription: "\(text.prefix(40)) is no whole number in range"))
+        guard case .number(let number) = node else { throw mismatch(Value.self) }
+        guard let value: Value = number.integer() else {
+            throw DecodingError.dataCorrupted(.init(codingPath: codingPath, debugDescription: "the number is no whole number in range"))
         }
         return value
     }
 }
 
+/// Members by name: a few are searched, many are hashed.
+private struct JSONMembers {
+    private static let searchedMax = 12
+    private let list: [JSONNode.Member]
+    private let index: [String: JSONNode]?
+
+    init(_ members: [JSONNode.Member]) {
+        list = members
+        index = members.count <= Self.searchedMax ? nil : Dictionary(members.lazy.map { ($0.name, $0.node) }, uniquingKeysWith: { $1 })
+    }
+
+    var names: [String] { index.map { Array($0.keys) } ?? list.map(\.name) }
+
+    subscript(name: String) -> JSONNode? {
+        if let index { return index[name] }
+        return list.last { $0.name == name }?.node
+    }
+}
+
 private struct KeyedNodes<Key: CodingKey>: KeyedDecodingContainerProtocol {
-    let members: [String: JSONNode]
+    let members: JSONMembers
     let codingPath: [any CodingKey]
 
-    var allKeys: [Key] { members.keys.compactMap(Key.init(stringValue:)) }
+    var allKeys: [Key] { members.names.compactMap(Key.init(stringValue:)) }
     func contains(_ key: Key) -> Bool { members[key.stringValue] != nil }
 
     private func decoder(_ key: any CodingKey) throws -> JSONNodeDecoder {

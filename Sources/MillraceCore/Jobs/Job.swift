@@ -9,7 +9,7 @@ public struct Job: Sendable, Codable, Equatable, Identifiable {
     public var priority: Int
     public var parameters: [String: JSONValue]
     /// JSON given in the request itself, `nil` when the input came as files.
-    public var input: JSONValue?
+    public var input: RawJSON?
     public var files: [JobFile]
     public var callback: String?
     public var retry: RetryPolicy
@@ -47,7 +47,7 @@ public struct Job: Sendable, Codable, Equatable, Identifiable {
 
     public init(
         id: JobID, tenant: String, endpoint: String, variant: String = "a", priority: Int = 5,
-        parameters: [String: JSONValue] = [:], input: JSONValue? = nil, files: [JobFile] = [],
+        parameters: [String: JSONValue] = [:], input: RawJSON? = nil, files: [JobFile] = [],
         callback: String? = nil, retry: RetryPolicy = .init(), runLimit: Duration = .seconds(3600),
         traceparent: String? = nil, createdAt: Timestamp, runAt: Timestamp? = nil, expiresAt: Timestamp? = nil,
         deadline: Timestamp? = nil

@@ -1,6 +1,7 @@
 /// `model.yaml`: what a model is and how it is run.
 public struct ModelManifest: Sendable, Codable, Equatable {
-    public enum RunnerKind: String, Sendable, Codable, CaseIterable { case onnx, process }
+    /// `echo` is built in and gives back what it gets.
+    public enum RunnerKind: String, Sendable, Codable, CaseIterable { case onnx, process, echo }
 
     public var name: String
     public var description: String?

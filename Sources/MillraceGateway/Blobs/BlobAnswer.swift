@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -5,11 +6,44 @@ import MillraceCloud
 import MillraceCore
 import NIOCore
 
-/// Gives a blob's bytes out: streamed, with its digest as `ETag`, in ranges.
+/// Gives bytes out, of a blob or kept with their job: streamed, with their digest as `ETag`, in ranges.
 struct BlobAnswer: Sendable {
     let blobs: any BlobStore
 
+    /// What is given out.
+    struct Content: Sendable {
+        var mediaType: String
+        var bytes: Int64
+        var sha256: String
+        var source: Source
+
+        enum Source: Sendable {
+            case blob(BlobID)
+            case text(String)
+        }
+
+        init(_ file: JobFile) {
+            self.init(mediaType: file.mediaType, bytes: file.bytes, sha256: file.sha256, source: .blob(file.blob))
+        }
+
+        init(_ output: InlineOutput) {
+            let digest = SHA256.hash(data: Data(output.text.utf8)).hexadecimal
+            self.init(mediaType: output.mediaType, bytes: Int64(output.text.utf8.count), sha256: digest, source: .text(output.text))
+        }
+
+        private init(mediaType: String, bytes: Int64, sha256: String, source: Source) {
+            self.mediaType = mediaType
+            self.bytes = bytes
+            self.sha256 = sha256
+            self.source = source
+        }
+    }
+
     func response(to request: Request, with file: JobFile, filename: String?) async throws -> Response {
+        try await response(to: request, with: Content(file), filename: filename)
+    }
+
+    func response(to request: Request, with file: Content, filename: String?) async throws -> Response {
         let tag = "\"\(file.sha256)\""
         var headers: HTTPFields = [.eTag: tag, .acceptRanges: "bytes", .cacheControl: "private, no-cache"]
         if Self.matches(request.headers[.ifNoneMatch], tag) { return Response(status: .notModified, headers: headers) }
@@ -32,7 +66,7 @@ struct BlobAnswer: Sendable {
     }
 
     private func stream(
-        _ file: JobFile, _ part: Range<Int64>?, _ status: HTTPResponse.Status, _ headers: HTTPFields, _ request: Request
+        _ file: Content, _ part: Range<Int64>?, _ status: HTTPResponse.Status, _ headers: HTTPFields, _ request: Request
     ) async throws -> Response {
         let length = Int(part.map { $0.upperBound - $0.lowerBound } ?? file.bytes)
         guard request.method != .head, length > 0 else {
@@ -40,7 +74,15 @@ struct BlobAnswer: Sendable {
             headers[.contentLength] = "\(length)"
             return Response(status: status, headers: headers)
         }
-        let content = try await blobs.read(file.blob, range: part)
+        let id: BlobID
+        switch file.source {
+        case .blob(let blob): id = blob
+        case .text(let text):
+            let bytes = Array(text.utf8)
+            let shown = part.map { bytes[Int($0.lowerBound)..<Int($0.upperBound)] } ?? bytes[...]
+            return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: shown)))
+        }
+        let content = try await blobs.read(id, range: part)
         return Response(
             status: status, headers: headers,
             body: .init(contentLength: length) { writer in
@@ -88,8 +130,12 @@ enum ContentDisposition {
     /// A name for an output that has none: `result.json`.
     static func filename(of file: JobFile) -> String {
         if let filename = file.filename, !filename.isEmpty { return filename }
-        guard !file.name.contains("."), let ending = endings[ContentType(file.mediaType)?.essence ?? ""] else { return file.name }
-        return "\(file.name).\(ending)"
+        return filename(named: file.name, mediaType: file.mediaType)
+    }
+
+    static func filename(named name: String, mediaType: String) -> String {
+        guard !name.contains("."), let ending = endings[ContentType(mediaType)?.essence ?? ""] else { return name }
+        return "\(name).\(ending)"
     }
 
     private static let endings = [

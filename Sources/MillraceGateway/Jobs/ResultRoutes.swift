@@ -17,8 +17,12 @@ struct ResultRoutes: Sendable {
         try QueryItems(request).allow()
         let job = try await jobs.job(context)
         try Self.checkHasResult(job)
-        guard let file = name == nil ? job.outputs.first : job.outputs.first(where: { $0.name == name }) else {
-            let names = job.outputs.map(\.name).joined(separator: ", ")
+        if let inline = job.inlineOutputs.first(where: { name == nil || $0.name == name }) {
+            return try await answer.response(
+                to: request, with: .init(inline), filename: ContentDisposition.filename(named: inline.name, mediaType: inline.mediaType))
+        }
+        guard let file = job.outputs.first(where: { name == nil || $0.name == name }) else {
+            let names = (job.inlineOutputs.map(\.name) + job.outputs.map(\.name)).joined(separator: ", ")
             throw MillraceError(
                 .notFound, name.map { "job \(job.id) has no output \"\($0)\"" } ?? "job \(job.id) has no output",
                 hint: names.isEmpty ? nil : "outputs: \(names)")

@@ -59,7 +59,7 @@ struct JobAdmission: Sendable {
         let now = surroundings.now()
         return Job(
             id: surroundings.makeID(), tenant: principal.tenant, endpoint: endpoint.name, variant: endpoint.variant,
-            priority: submission.priority ?? 5, parameters: parameters, input: submission.input, files: submission.files,
+            priority: submission.priority ?? 5, parameters: parameters, input: submission.input.map { RawJSON($0) }, files: submission.files,
             callback: submission.callback ?? endpoint.callback, retry: endpoint.retry, runLimit: endpoint.runLimit,
             traceparent: headers[.traceparent].flatMap { Self.isTraceparent($0) ? $0 : nil }, createdAt: now,
             expiresAt: (submission.timeToLive ?? endpoint.timeToLive).map { now + $0 })

@@ -14,15 +14,19 @@ struct OutputInspection: Sendable {
         case .failed(let failure): return .failed(failure)
         case .cancelled: return .cancelled
         case .released(let reason): return .released(reason: reason)
-        case .succeeded(let outputs):
-            if let fault = Self.fault(inNamesOf: outputs) {
+        case .succeeded(let outputs, let inline):
+            if let fault = Self.fault(inNames: inline.map(\.name) + outputs.map(\.name)) {
                 return .failed(JobFailure(.handlerProtocol, fault, hint: "outputs have different, plain names"))
             }
             for output in outputs {
                 guard let fault = try await fault(in: output, of: job) else { continue }
                 return .failed(JobFailure(.blobUnknown, "the output \"\(output.name)\" \(fault)", retryable: true))
             }
-            return .succeeded(outputs: outputs)
+            if let long = inline.first(where: { $0.text.utf8.count > InlineOutput.bytesMax }) {
+                return .failed(
+                    JobFailure(.handlerProtocol, "the output \"\(long.name)\" is too long to be kept with its job", hint: "store it as a blob"))
+            }
+            return .succeeded(outputs: outputs, inline: inline)
         }
     }
 
@@ -45,8 +49,7 @@ struct OutputInspection: Sendable {
     }
 
     /// Names become parts of addresses.
-    private static func fault(inNamesOf outputs: [JobFile]) -> String? {
-        let names = outputs.map(\.name)
+    private static func fault(inNames names: [String]) -> String? {
         if Set(names).count < names.count { return "two outputs have the same name" }
         let bad = names.first { name in
             !(1...128).contains(name.utf8.count) || name == "." || name == ".."

@@ -98,7 +98,9 @@ struct WorkerRoutes: Sendable {
         var checkpoint: LeasedJob.Checkpoint?
         if let known = job.checkpoint { checkpoint = .init(file: try await file(known.file), position: known.position) }
         return LeasedJob(
-            id: job.id, token: token, attempt: job.attempt, createdAt: job.createdAt, parameters: job.parameters, input: job.input, files: files,
+            id: job.id, token: token, attempt: job.attempt, createdAt: job.createdAt,
+            parameters: job.parameters.isEmpty ? nil : RawJSON(.object(job.parameters)),
+            input: job.input, files: files,
             checkpoint: checkpoint, traceparent: job.traceparent)
     }
 

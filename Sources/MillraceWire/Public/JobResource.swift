@@ -6,7 +6,8 @@ public struct JobResource: Sendable, Codable, Equatable {
         public var name: String
         public var mediaType: String
         public var bytes: Int64
-        public var sha256: String
+        /// Of what is in the blob store; short results are kept with their job.
+        public var sha256: String?
         /// Relative to the server: `/v1/jobs/{id}/result/{name}`.
         public var url: String
     }
@@ -82,8 +83,11 @@ public struct JobResource: Sendable, Codable, Equatable {
         error = job.failure.map {
             Failure(code: $0.code, message: $0.message, hint: $0.hint, retryable: $0.retryable, stderrTail: $0.stderrTail)
         }
-        outputs = job.outputs.map {
-            Output(name: $0.name, mediaType: $0.mediaType, bytes: $0.bytes, sha256: $0.sha256, url: "/v1/jobs/\(job.id)/result/\($0.name)")
+        func url(_ name: String) -> String { "/v1/jobs/\(job.id)/result/\(name)" }
+        outputs = job.inlineOutputs.map {
+            Output(name: $0.name, mediaType: $0.mediaType, bytes: Int64($0.text.utf8.count), sha256: nil, url: url($0.name))
+        } + job.outputs.map {
+            Output(name: $0.name, mediaType: $0.mediaType, bytes: $0.bytes, sha256: $0.sha256, url: url($0.name))
         }
         callback = job.callback
         timing = Timing(

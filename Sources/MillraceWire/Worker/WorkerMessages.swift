@@ -87,14 +87,15 @@ public struct LeasedJob: Sendable, Codable, Equatable {
     public var token: LeaseToken
     public var attempt: Int
     public var createdAt: Timestamp
-    public var parameters: [String: JSONValue]
-    public var input: JSONValue?
+    /// An object; absent: there are none.
+    public var parameters: RawJSON?
+    public var input: RawJSON?
     public var files: [File]
     public var checkpoint: Checkpoint?
     public var traceparent: String?
 
     public init(
-        id: JobID, token: LeaseToken, attempt: Int, createdAt: Timestamp, parameters: [String: JSONValue], input: JSONValue?, files: [File],
+        id: JobID, token: LeaseToken, attempt: Int, createdAt: Timestamp, parameters: RawJSON?, input: RawJSON?, files: [File],
         checkpoint: Checkpoint?, traceparent: String?
     ) {
         self.id = id
@@ -160,47 +161,6 @@ public struct HeartbeatResponse: Sendable, Codable, Equatable {
         self.verdicts = verdicts
         self.draining = draining
     }
-}
-
-/// `POST /v1/worker/settle`: ends attempts.
-public struct SettleRequest: Sendable, Codable, Equatable {
-    public enum Outcome: Sendable, Codable, Equatable {
-        case succeeded(outputs: [JobFile])
-        case failed(JobFailure)
-        case cancelled
-        case released(reason: String)
-    }
-    public struct Item: Sendable, Codable, Equatable {
-        public var job: JobID
-        public var token: LeaseToken
-        public var outcome: Outcome
-        public var logs: [LogLine]
-        public var progress: JobProgress?
-        public var coldStartSeconds: Double?
-        public init(
-            job: JobID, token: LeaseToken, outcome: Outcome, logs: [LogLine] = [], progress: JobProgress? = nil,
-            coldStartSeconds: Double? = nil
-        ) {
-            self.job = job
-            self.token = token
-            self.outcome = outcome
-            self.logs = logs
-            self.progress = progress
-            self.coldStartSeconds = coldStartSeconds
-        }
-    }
-    public var worker: WorkerID
-    public var items: [Item]
-
-    public init(worker: WorkerID, items: [Item]) {
-        self.worker = worker
-        self.items = items
-    }
-}
-
-public struct SettleResponse: Sendable, Codable, Equatable {
-    public var verdicts: [HeartbeatResponse.Verdict]
-    public init(verdicts: [HeartbeatResponse.Verdict]) { self.verdicts = verdicts }
 }
 
 /// `POST /v1/worker/blobs`: asks for a place to write an output or a checkpoint of a leased job.

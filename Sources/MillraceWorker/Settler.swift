@@ -1,0 +1,148 @@
+import Logging
+import MillraceCore
+import MillraceInference
+import MillraceWire
+import Synchronization
+
+/// Reports how attempts ended, again and again until the gateway has heard it: an outcome is never dropped silently.
+///
+/// One report is under way at a time. What ends meanwhile goes together in the next; an outcome that is alone goes at once.
+final class Settler: Sendable {
+    typealias Send = @Sendable (SettleRequest) async throws -> SettleResponse
+
+    /// Items and bytes of one report. A report is parsed and written as a whole, and others wait for it.
+    static let itemsMax = 1000
+    static let bytesMax = 8 << 20
+
+    private let worker: WorkerID
+    private let held: HeldJobs
+    private let surroundings: Surroundings
+    /// How long to repeat a report that the gateway has no room for.
+    private let patience: Duration
+    private let logger: Logger
+    private let send: Send
+    private let ready = Mutex<[SettleRequest.Item]>([])
+    private let (hints, hint) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+
+    init(worker: WorkerID, held: HeldJobs, surroundings: Surroundings, patience: Duration, logger: Logger, send: @escaping Send) {
+        self.worker = worker
+        self.held = held
+        self.surroundings = surroundings
+        self.patience = patience
+        self.logger = logger
+        self.send = send
+    }
+
+    /// Takes an attempt's outcome. Its lease is held, and renewed, until the gateway has heard.
+    func add(_ outcome: SettleRequest.Outcome, of leased: LeasedJob, coldStartSeconds: Double?) {
+        let last = held.beginSettling(leased.token)
+        let item = SettleRequest.Item(
+            job: leased.id, token: leased.token, outcome: outcome, logs: last.logs, progress: last.progress,
+            coldStartSeconds: coldStartSeconds)
+        let isFirst = ready.withLock { ready in
+            ready.append(item)
+            return ready.count == 1
+        }
+        if isFirst { hint.yield() }
+    }
+
+    /// Reports until the task is cancelled.
+    func run() async {
+        for await _ in hints {
+            while case let items = take(), !items.isEmpty { await report(items[...]) }
+        }
+    }
+
+    /// What has gathered, at most a report full, without those whose lease is known to be lost.
+    private func take() -> [SettleRequest.Item] {
+        while true {
+            let gathered = ready.withLock { Self.takeReport(from: &$0) }
+            let lost = gathered.filter { held.stopReason($0.token) == .lost }
+            guard !lost.isEmpty else { return gathered }
+            for item in lost { logger.warning("lease lost; the attempt's result is dropped", metadata: ["job.id": "\(item.job)"]) }
+            let tokens = Set(lost.map(\.token))
+            held.remove(tokens)
+            let rest = gathered.filter { !tokens.contains($0.token) }
+            if !rest.isEmpty { return rest }
+        }
+    }
+
+    private static func takeReport(from ready: inout [SettleRequest.Item]) -> [SettleRequest.Item] {
+        var (count, bytes) = (0, 0)
+        while count < min(ready.count, itemsMax) {
+            bytes += ready[count].bytesAtMost
+            if count > 0, bytes > bytesMax { break }
+            count += 1
+        }
+        defer { ready.removeFirst(count) }
+        return count == ready.count ? ready : Array(ready[..<count])
+    }
+
+    private func report(_ items: ArraySlice<SettleRequest.Item>) async {
+        do {
+            let answer = try await sendPatiently(SettleRequest(worker: worker, items: Array(items)))
+            note(answer, items)
+        } catch let error as MillraceError where items.count > 1 && Self.blamesContent(error) {
+            // One outcome that cannot be taken must not cost the others.
+            let middle = items.startIndex + items.count / 2
+            await report(items[..<middle])
+            await report(items[middle...])
+            return
+        } catch {
+            for item in items {
+                logger.error("could not report an attempt; its lease will expire", metadata: ["job.id": "\(item.job)", "error": "\(error)"])
+            }
+        }
+        held.remove(items.lazy.map(\.token))
+    }
+
+    /// A gateway without room on its disk may have some later.
+    private func sendPatiently(_ request: SettleRequest) async throws -> SettleResponse {
+        let giveUpAt = surroundings.now() + patience
+        while true {
+            do {
+                return try await send(request)
+            } catch let error as MillraceError where error.code == .storageFull && surroundings.now() < giveUpAt {
+                logger.warning("the gateway's disk is full; trying again", metadata: ["attempts": "\(request.items.count)"])
+                try await surroundings.sleep(.seconds(1))
+            }
+        }
+    }
+
+    private static func blamesContent(_ error: MillraceError) -> Bool {
+        error.code == .tooLarge || error.code == .malformedRequest
+    }
+
+    private func note(_ answer: SettleResponse, _ items: ArraySlice<SettleRequest.Item>) {
+        for (item, verdict) in zip(items, answer.verdicts) where verdict == .lost {
+            logger.warning("lease lost at the end; the result was refused or is already recorded", metadata: ["job.id": "\(item.job)"])
+        }
+        guard logger.logLevel <= .debug else { return }
+        for item in items { logger.debug("settled", metadata: ["job.id": "\(item.job)", "outcome": "\(item.outcome.name)"]) }
+    }
+}
+
+extension SettleRequest.Item {
+    /// A bound of the item's size as JSON, where text may have escapes.
+    fileprivate var bytesAtMost: Int {
+        var bytes = 1000 + logs.reduce(0) { $0 + 100 + 2 * $1.message.utf8.count }
+        switch outcome {
+        case .succeeded(let outputs, let inline):
+            bytes += outputs.count * 1000 + inline.reduce(0) { $0 + 500 + 2 * $1.text.utf8.count }
+        case .failed(let failure): bytes += 2 * (failure.message.utf8.count + (failure.stderrTail?.utf8.count ?? 0))
+        case .cancelled, .released: break
+        }
+        return bytes
+    }
+}
+
+extension SettleRequest.Outcome {
+    fileprivate var name: String {
+        switch self {
+        case .succeeded: "succeeded"
+        case .failed(let failure): "failed: \(failure.code)"
+        case .cancelled: "cancelled"
+        case .released: "released"
+        }
+    }
+}
