@@ -82,10 +82,11 @@ private struct Rooms {
         var doors = Doors()
         let jobs = JobRoutes(queue: queue, surroundings: surroundings, waitMax: configuration.waitMax)
         let answer = BlobAnswer(blobs: blobs)
+        let admission = JobAdmission(queue: queue, callbacks: callbacks, surroundings: surroundings)
         SubmitRoutes(
-            endpoints: directory, admission: JobAdmission(queue: queue, callbacks: callbacks, surroundings: surroundings),
-            intake: intake, jobs: jobs, jsonBytesMax: configuration.jsonBytesMax
+            endpoints: directory, admission: admission, intake: intake, jobs: jobs, jsonBytesMax: configuration.jsonBytesMax
         ).add(to: &doors)
+        BulkRoutes(endpoints: directory, admission: admission, intake: intake, bytesMax: configuration.bulkBytesMax).add(to: &doors)
         jobs.add(to: &doors)
         EventRoutes(queue: queue, jobs: jobs, surroundings: surroundings, heartbeat: configuration.eventHeartbeat).add(to: &doors)
         ResultRoutes(jobs: jobs, answer: answer).add(to: &doors)

@@ -31,6 +31,8 @@ public struct GatewayConfiguration: Sendable {
     public var heartbeat: Duration = .seconds(5)
     /// The most bytes of a JSON request.
     public var jsonBytesMax = 1 << 20
+    /// The most bytes of a bulk submit.
+    public var bulkBytesMax = 32 << 20
     /// The most bytes of one message of a worker.
     public var workerBytesMax = 16 << 20
     /// The most bytes of one upload; `nil`: the largest limit of any endpoint.

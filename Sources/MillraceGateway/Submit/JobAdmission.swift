@@ -45,14 +45,11 @@ struct JobAdmission: Sendable {
             if job.id == new.job.id { pending.keep() } else { await pending.discard() }
             return Admitted(job: job, replayed: true)
         case .refused(let error): throw error
-        case .conflict(let id):
-            throw MillraceError(
-                .idempotencyConflict, "this Idempotency-Key came before with another request, which made job \(id)",
-                hint: "use a new key for a new request")
+        case .conflict(let id): throw MillraceError.idempotencyConflict(with: id)
         }
     }
 
-    private func job(
+    func job(
         _ submission: Submission, _ parameters: [String: JSONValue], _ endpoint: EndpointConfiguration, _ principal: Principal,
         _ headers: HTTPFields
     ) -> Job {
@@ -66,7 +63,10 @@ struct JobAdmission: Sendable {
     }
 
     private static func idempotencyKey(in headers: HTTPFields) throws -> String? {
-        guard let key = headers[.idempotencyKey] else { return nil }
+        try headers[.idempotencyKey].map { try checked(idempotencyKey: $0) }
+    }
+
+    static func checked(idempotencyKey key: String) throws -> String {
         guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) else {
             throw MillraceError(.malformedRequest, "an Idempotency-Key has 1 to 255 printable ASCII characters")
         }

@@ -35,20 +35,23 @@ struct SubmissionReader: Sendable {
 
     // MARK: JSON
 
-    private static let fields = ["input", "uploads", "parameters", "priority", "callback", "timeToLiveSeconds"]
+    static let fields = ["input", "uploads", "parameters", "priority", "callback", "timeToLiveSeconds"]
 
     private func readJSON(_ request: Request) async throws -> Submission {
         try QueryItems(request).allow()
         let body = try await request.json(SubmitRequest.self, bytesMax: jsonBytesMax, fields: Self.fields)
-        var submission = Submission(input: body.input, parameters: body.parameters ?? [:], priority: body.priority, callback: body.callback)
-        submission.timeToLive = try body.timeToLiveSeconds.map { try Submission.timeToLive(seconds: $0) }
+        var submission = try Submission(body)
         if body.input != nil { try checkInlineAccepted() }
         for id in body.uploads ?? [] { submission.files.append(try await upload(id)) }
-        guard submission.files.count <= endpoint.limits.filesMax else {
+        try checkAmount(of: submission.files)
+        return submission
+    }
+
+    func checkAmount(of files: [JobFile]) throws {
+        guard files.count <= endpoint.limits.filesMax else {
             throw MillraceError(.tooManyFiles, "\"\(endpoint.name)\" takes up to \(endpoint.limits.filesMax) files in one request")
         }
-        guard submission.files.reduce(0, { $0 + $1.bytes }) <= endpoint.limits.bytesMax else { throw FileIntake.tooLarge(endpoint) }
-        return submission
+        guard files.reduce(0, { $0 + $1.bytes }) <= endpoint.limits.bytesMax else { throw FileIntake.tooLarge(endpoint) }
     }
 
     func checkInlineAccepted() throws {
@@ -60,7 +63,7 @@ struct SubmissionReader: Sendable {
         }
     }
 
-    private func upload(_ id: BlobID) async throws -> JobFile {
+    func upload(_ id: BlobID) async throws -> JobFile {
         guard let record = try await queue.blob(id), record.tenant == tenant, record.state == .stored, record.writer == nil else {
             throw MillraceError(.blobUnknown, "there is no upload \(id)", hint: "POST /v1/uploads makes one; unused ones are removed after a while")
         }
@@ -120,6 +123,12 @@ struct SubmissionReader: Sendable {
 }
 
 extension Submission {
+    /// What a JSON request asks for, but its uploads.
+    init(_ body: SubmitRequest) throws {
+        self.init(input: body.input, parameters: body.parameters ?? [:], priority: body.priority, callback: body.callback)
+        timeToLive = try body.timeToLiveSeconds.map { try Submission.timeToLive(seconds: $0) }
+    }
+
     /// Takes a plain field of a form or a query: a reserved word, or else a parameter.
     ///
     /// A parameter that is named like a reserved word can be given in `parameters` alone.

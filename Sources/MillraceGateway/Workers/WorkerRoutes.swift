@@ -65,7 +65,7 @@ struct WorkerRoutes: Sendable {
         if try await queue.touch(body.worker, readyAt: nil) { return try .json(LeaseResponse(jobs: [], draining: true)) }
         let demand = LeaseDemand(
             worker: body.worker, endpoint: role.endpoint, variant: role.variant, jobsMax: body.jobsMax, duration: leaseDuration,
-            held: Set(body.held))
+            held: Set(body.held), quotas: try endpoints.endpoint(named: role.endpoint).quotas)
         let wait = min(.milliseconds(Int64(min(body.waitSeconds, 86_400) * 1000)), waitMax)
         // A worker that hangs up must not be given work: the wait ends with its connection.
         let leased = try await context.waiting { try await queue.leaseWaiting(demand, atMost: wait) } ?? []

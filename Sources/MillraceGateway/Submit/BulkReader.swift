@@ -1,0 +1,91 @@
+import Foundation
+import MillraceCore
+import MillraceWire
+
+/// One job of a bulk submit as it was sent. Its input stays the text that it is.
+struct BulkItem: Sendable {
+    var input: RawJSON?
+    /// All but the input; `nil` when nothing else was given, as in most of many jobs.
+    var rest: SubmitRequest?
+    var idempotencyKey: String?
+}
+
+/// Reads the jobs of a bulk submit: a line of JSON each, or an object with a list. What one job has wrong is its own fault.
+struct BulkReader: Sendable {
+    let jobsMax: Int
+
+    typealias Item = Result<BulkItem, MillraceError>
+
+    func read(_ body: Data, contentType: String?) throws -> [Item] {
+        let type = contentType.flatMap { ContentType($0) }?.essence
+        let items =
+            switch type {
+            case "application/x-ndjson", "application/jsonl", "application/x-jsonlines": lines(of: body)
+            case "application/json": try list(in: body)
+            default:
+                throw MillraceError(
+                    .unsupportedMediaType, "a bulk submit is application/x-ndjson or application/json, not \(type ?? "of no type")",
+                    hint: #"one JSON object a line, such as {"input": ...}, or {"jobs": [{"input": ...}, ...]}"#)
+            }
+        guard !items.isEmpty else {
+            throw MillraceError(.missingInput, "the request has no jobs", hint: #"one JSON object a line, such as {"input": ...}"#)
+        }
+        guard items.count <= jobsMax else {
+            throw MillraceError(
+                .tooLarge, "the request has \(items.count) jobs; up to \(jobsMax) come in one", hint: "send it in parts; nothing was taken in")
+        }
+        return items
+    }
+
+    private func lines(of body: Data) -> [Item] {
+        body.withUnsafeBytes { raw in
+            raw.bindMemory(to: UInt8.self).split(separator: UInt8(ascii: "\n")).filter { line in
+                line.contains { $0 != 0x20 && $0 != 0x0D && $0 != 0x09 }
+            }.map { Self.item(UnsafeBufferPointer(rebasing: $0)) }
+        }
+    }
+
+    private func list(in body: Data) throws -> [Item] {
+        var texts: [String] = []
+        try JSONReader.read(body) { reader in
+            try reader.object { key, reader in
+                guard "jobs" ~= key else { throw reader.fault("a field is not known; the only one is \"jobs\"") }
+                try reader.array { texts.append(try $0.rawText()) }
+            }
+        }
+        return texts.map { Self.item($0.utf8) }
+    }
+
+    private static func item(_ bytes: some Sequence<UInt8>) -> Item {
+        do {
+            return .success(try JSONReader.read(bytes) { try BulkItem(&$0) })
+        } catch let error as MillraceError {
+            return .failure(error)
+        } catch let error as DecodingError {
+            return .failure(MillraceError(.malformedRequest, error.inWords, hint: error.remedy))
+        } catch {
+            return .failure(MillraceError(.malformedRequest, "the job could not be read"))
+        }
+    }
+}
+
+extension BulkItem {
+    init(_ reader: inout JSONReader) throws {
+        var others: [String: RawJSON] = [:]
+        try reader.object { key, reader in
+            switch key {
+            case "input": input = RawJSON(trusting: try reader.rawText())
+            case "idempotencyKey": idempotencyKey = try reader.value()
+            default: others[key.text] = RawJSON(trusting: try reader.rawText())
+            }
+        }
+        guard !others.isEmpty else { return }
+        for name in others.keys.sorted() where !SubmissionReader.fields.contains(name) {
+            let known = SubmissionReader.fields + ["idempotencyKey"]
+            throw MillraceError(
+                .malformedRequest, "unknown field \"\(name)\"",
+                hint: Spelling.nearest(to: name, in: known).map { "did you mean \"\($0)\"?" } ?? "known fields: \(known.joined(separator: ", "))")
+        }
+        rest = try MillraceJSON.decode(SubmitRequest.self, from: MillraceJSON.string(others))
+    }
+}
