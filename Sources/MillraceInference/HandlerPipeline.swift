@@ -5,6 +5,16 @@ import Synchronization
 public struct HandlerPipeline: InferencePipeline {
     public init() {}
 
+    /// The outputs that a reply stands for, the primary one first.
+    public static func outputs(of reply: HandlerReply) -> [PipelineOutput] {
+        let files = reply.outputs.map {
+            PipelineOutput(name: $0.name, mediaType: $0.mediaType, content: .file(path: $0.path))
+        }
+        guard let json = reply.jsonText else { return files }
+        let document = PipelineOutput(name: "result.json", mediaType: "application/json", content: .bytes(Array(json.text.utf8)))
+        return [document] + files
+    }
+
     /// The handler does what there is to do.
     public var decodes: Bool { false }
 
@@ -32,7 +42,7 @@ private final class HandlerTask: PipelineTask {
     func accept(_ outcome: ItemOutcome, ofItem index: Int) async throws {
         switch outcome {
         case .reply(let reply):
-            let outputs = Self.outputs(of: reply)
+            let outputs = HandlerPipeline.outputs(of: reply)
             state.withLock { $0.outputs = outputs }
         case .failed(let failure): throw failure
         case .cancelled: throw CancellationError()
@@ -42,14 +52,5 @@ private final class HandlerTask: PipelineTask {
 
     func finish() async throws -> [PipelineOutput] {
         state.withLock { $0.outputs }
-    }
-
-    private static func outputs(of reply: HandlerReply) -> [PipelineOutput] {
-        let files = reply.outputs.map {
-            PipelineOutput(name: $0.name, mediaType: $0.mediaType, content: .file(path: $0.path))
-        }
-        guard let json = reply.jsonText else { return files }
-        let document = PipelineOutput(name: "result.json", mediaType: "application/json", content: .bytes(Array(json.text.utf8)))
-        return [document] + files
     }
 }

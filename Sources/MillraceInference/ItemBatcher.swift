@@ -9,7 +9,19 @@ public final class ItemBatcher: Sendable {
     private struct Pending: Sendable {
         var item: InferenceItem
         var job: JobID
-        var answer: CheckedContinuation<ItemOutcome, Never>
+        var answer: Answer
+    }
+    private enum Answer: Sendable {
+        /// To a task that waits.
+        case task(CheckedContinuation<ItemOutcome, Never>)
+        case callback(@Sendable (ItemOutcome) -> Void)
+
+        func resume(returning outcome: ItemOutcome) {
+            switch self {
+            case .task(let continuation): continuation.resume(returning: outcome)
+            case .callback(let body): body(outcome)
+            }
+        }
     }
     private struct State {
         var planner: BatchPlanner<Pending>
@@ -59,7 +71,7 @@ public final class ItemBatcher: Sendable {
                 let (refused, wasIdle) = state.withLock { state in
                     // Checked under the lock: a cancellation that came before is seen here, a later one finds the item.
                     if state.closed || Task.isCancelled { return (true, false) }
-                    state.planner.add(Pending(item: item, job: job, answer: continuation), id: item.id, of: job, at: surroundings.now())
+                    state.planner.add(Pending(item: item, job: job, answer: .task(continuation)), id: item.id, of: job, at: surroundings.now())
                     defer { state.idle = false }
                     return (false, state.idle)
                 }
@@ -71,7 +83,39 @@ public final class ItemBatcher: Sendable {
         }
     }
 
-    private func cancel(_ id: ItemID, of job: JobID, reason: CancellationReason) {
+    /// An item for ``submit(_:)``.
+    public struct Submission: Sendable {
+        var item: InferenceItem
+        var job: JobID
+        var answer: @Sendable (ItemOutcome) -> Void
+
+        /// - Parameter answer: called once, where the batch was run; it must not block.
+        public init(item: InferenceItem, job: JobID, answer: @escaping @Sendable (ItemOutcome) -> Void) {
+            self.item = item
+            self.job = job
+            self.answer = answer
+        }
+    }
+
+    /// Has items run for which no task waits. ``cancel(_:of:reason:)`` stops one.
+    public func submit(_ submissions: [Submission]) {
+        guard !submissions.isEmpty else { return }
+        let now = surroundings.now()
+        let (refused, wasIdle) = state.withLock { state in
+            if state.closed { return (true, false) }
+            for submission in submissions {
+                let pending = Pending(item: submission.item, job: submission.job, answer: .callback(submission.answer))
+                state.planner.add(pending, id: submission.item.id, of: submission.job, at: now)
+            }
+            defer { state.idle = false }
+            return (false, state.idle)
+        }
+        if refused { for submission in submissions { submission.answer(.cancelled) } }
+        if wasIdle { wakeUp.yield() }
+    }
+
+    /// Stops an item: one that waits is answered at once, one that runs when its runner lets go of it.
+    public func cancel(_ id: ItemID, of job: JobID, reason: CancellationReason) {
         let (waiting, isRunning) = state.withLock { ($0.planner.remove(id, of: job), $0.running.contains(id)) }
         waiting?.answer.resume(returning: .cancelled)
         if isRunning {

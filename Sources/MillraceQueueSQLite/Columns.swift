@@ -37,6 +37,21 @@ enum JSONColumn {
         value.isEmpty ? nil : try MillraceJSON.string(value)
     }
 
+    static func text(unlessEmpty parameters: [String: JSONValue]) -> String? {
+        parameters.isEmpty ? nil : RawJSON(.object(parameters)).text
+    }
+
+    static func parameters(_ text: String) -> [String: JSONValue] {
+        RawJSON(trusting: text).value.objectValue ?? [:]
+    }
+
+    static func text(unlessEmpty values: [some FastJSON]) -> String? {
+        guard !values.isEmpty else { return nil }
+        var writer = JSONWriter()
+        writer.values(values)
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
     static func value<Value: Decodable>(_ text: String?, _ type: Value.Type = Value.self) throws -> Value? {
         try text.map { try MillraceJSON.decode(Value.self, from: $0) }
     }

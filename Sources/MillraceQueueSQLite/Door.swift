@@ -28,7 +28,8 @@ struct Door {
     func close() throws {
         guard !quotas.isUnlimited else { return }
         for (endpoint, gate) in gates {
-            try keep(gate.endpoint.arrival, endpoint, "")
+            if quotas.endpoint.rate != nil { try keep(gate.endpoint.arrival, endpoint, "") }
+            guard quotas.tenant.rate != nil else { continue }
             for (tenant, usage) in gate.tenants { try keep(usage.arrival, endpoint, tenant) }
         }
     }

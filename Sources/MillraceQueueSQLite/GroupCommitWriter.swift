@@ -21,6 +21,8 @@ final class GroupCommitWriter: Sendable {
     private let options: SQLiteOptions
     private let logger: Logger
     private let lanes: LaneDirectory
+    /// Used on the writer's queue only.
+    nonisolated(unsafe) private let statements = HotStatements()
     let parked = ParkedLeases()
 
     init(
@@ -39,6 +41,11 @@ final class GroupCommitWriter: Sendable {
         try await withCheckedThrowingContinuation { continuation in
             enqueue(Write(body: body, continuation: continuation))
         }
+    }
+
+    /// On the writer's queue, before it closes.
+    func forgetStatements() {
+        statements.forget()
     }
 
     private func enqueue(_ write: any PendingWrite) {
@@ -105,7 +112,7 @@ final class GroupCommitWriter: Sendable {
             for index in batch.indices { commit(batch[index...index], db) }
             return
         }
-        changes.publish(ledger.changedTopics)
+        changes.publish(ledger.changedTopics, jobs: ledger.changedJobs)
         for write in batch { write.end(with: nil) }
         for given in handedOut { give(given) }
     }
@@ -176,7 +183,7 @@ final class GroupCommitWriter: Sendable {
     }
 
     private func step(_ db: Database, _ ledger: StepLedger) -> WriteStep {
-        WriteStep(db: db, surroundings: surroundings, ledger: ledger, lanes: lanes)
+        WriteStep(db: db, surroundings: surroundings, ledger: ledger, lanes: lanes, statements: statements)
     }
 
     private func mapped(_ error: any Error) -> any Error {

@@ -3,10 +3,10 @@
 /// Without statistics SQLite guesses among indexes, and it may guess one that holds every finished job. `INDEXED BY`
 /// makes the choice part of the statement: it fails to prepare when the index is not usable. A test reads their plans.
 enum JobQuery: String, CaseIterable {
-    /// Due jobs of one lane. (`state` is 0 in all of them; named, the index gives the order.) Arguments: lane, now, now, limit.
+    /// Due jobs of one lane. Arguments: lane, now, now, limit.
     case ready = """
         INDEXED BY job_ready WHERE state = 0 AND lane = ? AND runAt <= ? \
-        AND (queuedUntil IS NULL OR queuedUntil > ?) ORDER BY runAt, state, key LIMIT ?
+        AND (queuedUntil IS NULL OR queuedUntil > ?) ORDER BY runAt, key LIMIT ?
         """
     /// Running jobs whose lease has run out: looks at all that run, which are as many as the workers hold. Arguments: now, limit.
     case leaseOver = "INDEXED BY job_held WHERE state = 1 AND leaseUntil <= ? ORDER BY leaseUntil, id LIMIT ?"

@@ -59,7 +59,7 @@ struct JobRow: Sendable {
     func complete(_ job: Job) throws -> Job {
         guard let parameters else { return job }
         var job = job
-        job.parameters = try JSONColumn.value(parameters) ?? [:]
+        job.parameters = JSONColumn.parameters(parameters)
         return job
     }
 
@@ -80,20 +80,28 @@ struct JobRow: Sendable {
 protocol JobReading {
     var db: Database { get }
     var lanes: LaneDirectory { get }
+    func statement(_ sql: HotSQL) throws -> RawStatement
 }
 
 /// A connection that only reads.
 struct ReadStep: JobReading {
     let db: Database
     let lanes: LaneDirectory
+
+    func statement(_ sql: HotSQL) throws -> RawStatement { try RawStatement(sql.text, in: db) }
 }
 
 extension JobRow {
     static func find(_ id: JobID, in reading: some JobReading) throws -> JobRow? {
-        var statement = try RawStatement("SELECT \(columns) FROM job WHERE id = ?", in: reading.db)
+        var statement = try reading.statement(byID)
         statement.bind(id)
-        return try read(&statement, in: reading).first
+        guard try statement.step() else { return nil }
+        defer { statement.reset() }
+        return try JobRow(statement) { try reading.lanes.place($0, in: reading.db) }
     }
+
+    private static let byID = HotSQL("SELECT \(columns) FROM job WHERE id = ?")
+    static let ready = HotSQL("SELECT \(columns) FROM job \(JobQuery.ready.rawValue)")
 
     static func all(_ query: JobQuery, in reading: some JobReading, _ bind: (inout RawStatement) -> Void) throws -> [JobRow] {
         try all(query.rawValue, in: reading, bind)
@@ -106,7 +114,7 @@ extension JobRow {
         return try read(&statement, in: reading)
     }
 
-    private static func read(_ statement: inout RawStatement, in reading: some JobReading) throws -> [JobRow] {
+    static func read(_ statement: inout RawStatement, in reading: some JobReading) throws -> [JobRow] {
         var rows: [JobRow] = []
         while try statement.step() {
             do {

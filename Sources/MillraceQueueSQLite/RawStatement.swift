@@ -13,8 +13,12 @@ struct RawStatement {
     private var bound: Int32 = 0
 
     init(_ sql: String, in db: Database) throws {
+        self.init(try db.cachedStatement(sql: sql), in: db)
+    }
+
+    init(_ statement: Statement, in db: Database) {
         self.db = db
-        statement = try db.cachedStatement(sql: sql)
+        self.statement = statement
         handle = statement.sqliteStatement
     }
 

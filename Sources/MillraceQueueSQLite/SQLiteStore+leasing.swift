@@ -135,13 +135,12 @@ extension WriteStep {
     }
 
     private func take(_ count: Int, fromLane lane: Int64, for demand: LeaseDemand, at now: Timestamp) throws -> [JobRow] {
-        let ready = try JobRow.all(.ready, in: self) {
-            $0.bind(lane)
-            $0.bind(now)
-            $0.bind(now)
-            $0.bind(count)
-        }
-        let taken = try ready.compactMap { row -> JobRow? in
+        var statement = try statement(JobRow.ready)
+        statement.bind(lane)
+        statement.bind(now)
+        statement.bind(now)
+        statement.bind(count)
+        let taken = try JobRow.read(&statement, in: self).compactMap { row -> JobRow? in
             guard let transition = JobTransition.lease(row.job, by: demand, in: surroundings) else { return nil }
             return try leased(transition, row)
         }

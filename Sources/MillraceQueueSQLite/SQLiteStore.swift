@@ -48,6 +48,8 @@ public final class SQLiteStore: Sendable {
 
     /// Waits for reads and writes under way and closes the file. Later calls throw `unavailable`.
     public func close() throws {
+        // Not when it is closed already.
+        try? pool.writeWithoutTransaction { _ in writer.forgetStatements() }
         try pool.close()
     }
 
@@ -75,6 +77,9 @@ struct WriteStep: JobReading {
     let surroundings: Surroundings
     let ledger: StepLedger
     let lanes: LaneDirectory
+    let statements: HotStatements
+
+    func statement(_ sql: HotSQL) throws -> RawStatement { try statements.statement(sql, in: db) }
 
     var now: Timestamp { surroundings.now() }
 

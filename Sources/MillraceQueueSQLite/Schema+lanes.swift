@@ -6,6 +6,7 @@ extension Schema {
     // - `id` finds a job. `job_listed` lists by tenant, endpoint and state, by way of the lanes. Both end in the key, by which
     //   lists are ordered: jobs taken in later have larger ones.
     // - `job_ready`, `job_held`, `job_expiring` and `job_finished` are partial: queued, running, queued with an end, finished.
+    //   (`state` is 0 in all of `job_ready`; in it, the index covers a count.)
     // `lane.readyAt` is never later than when the first queued job of the lane is due; it may be too early, and is mended by the
     // lease that looks in vain.
     //
@@ -161,7 +162,7 @@ extension Schema {
         UPDATE delivery SET snapshot = json_set(snapshot, '$.inlineOutputs', json('[]'));
         DROP TABLE oldJob;
         DROP TABLE oldEvent;
-        CREATE INDEX job_ready ON job (lane, runAt, state) WHERE state = 0;
+        CREATE INDEX job_ready ON job (lane, state, runAt) WHERE state = 0;
         CREATE INDEX job_expiring ON job (queuedUntil) WHERE state = 0 AND queuedUntil IS NOT NULL;
         CREATE INDEX job_held ON job (worker) WHERE state = 1;
         CREATE INDEX job_finished ON job (queue, finishedAt) WHERE state > 1;

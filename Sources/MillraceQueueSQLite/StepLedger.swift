@@ -22,6 +22,7 @@ final class StepLedger {
     private var changes: [Int64: LaneChange] = [:]
     private var numbers: Numbers?
     private var idleSince: [WorkerID: Timestamp] = [:]
+    private var jobs: [JobID] = []
     private var topics: [StoreChanges.Topic] = []
 
     /// A place in the transaction that it can be taken back to. What was flushed since goes with the savepoint's rows.
@@ -29,26 +30,33 @@ final class StepLedger {
         fileprivate var changes: [Int64: LaneChange]
         fileprivate var numbers: Numbers?
         fileprivate var idleSince: [WorkerID: Timestamp]
+        fileprivate var jobs: Int
         fileprivate var topics: Int
     }
 
-    var mark: Mark { Mark(changes: changes, numbers: numbers, idleSince: idleSince, topics: topics.count) }
+    var mark: Mark { Mark(changes: changes, numbers: numbers, idleSince: idleSince, jobs: jobs.count, topics: topics.count) }
 
     func rollBack(to mark: Mark) {
         changes = mark.changes
         numbers = mark.numbers
         idleSince = mark.idleSince
+        jobs.removeSubrange(mark.jobs...)
         topics.removeSubrange(mark.topics...)
     }
 
+    /// Everything but single jobs.
     var changedTopics: Set<StoreChanges.Topic> { Set(topics) }
+    var changedJobs: [JobID] { jobs }
 
     func publish(_ topic: StoreChanges.Topic) {
         topics.append(topic)
     }
 
     func publish(_ topics: [StoreChanges.Topic]) {
-        self.topics += topics
+        for topic in topics {
+            // Runs of jobs say the same again and again.
+            if case .job(let id) = topic { jobs.append(id) } else if !self.topics.suffix(3).contains(topic) { self.topics.append(topic) }
+        }
     }
 
     /// The work of a worker began or ended.

@@ -8,7 +8,7 @@ extension WriteStep {
             let sequence = try ledger.nextSequence(in: db)
             if case .progress(let progress) = event {
                 // The last one only, and with its job.
-                var statement = try RawStatement("UPDATE job SET progress = ?, progressAt = ?, progressSequence = ? WHERE key = ?", in: db)
+                var statement = try statement(Self.updateProgress)
                 statement.bind(try MillraceJSON.string(progress))
                 statement.bind(now)
                 statement.bind(sequence)
@@ -16,8 +16,7 @@ extension WriteStep {
                 try statement.run()
                 continue
             }
-            var statement = try RawStatement(
-                "INSERT INTO event (job, sequence, at, kind, code, attempt, worker, runAt, text) VALUES (?,?,?,?,?,?,?,?,?)", in: db)
+            var statement = try statement(Self.insertEvent)
             statement.bind(key)
             statement.bind(sequence)
             statement.bind(now)
@@ -54,6 +53,12 @@ extension WriteStep {
                 delivery.dueAt.milliseconds,
             ])
     }
+
+    private static let insertEvent = HotSQL(
+        "INSERT INTO event (job, sequence, at, kind, code, attempt, worker, runAt, text) VALUES (?,?,?,?,?,?,?,?,?)")
+
+    private static let updateProgress = HotSQL(
+        "UPDATE job SET progress = ?, progressAt = ?, progressSequence = ? WHERE key = ?")
 }
 
 extension ReadStep {

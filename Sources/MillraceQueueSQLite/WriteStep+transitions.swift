@@ -35,11 +35,7 @@ extension WriteStep {
     func leased(_ transition: JobTransition, _ row: JobRow) throws -> JobRow {
         let job = transition.job
         guard let lease = job.lease, let startedAt = job.startedAt else { preconditionFailure("a leased job has no lease") }
-        var statement = try RawStatement(
-            """
-            UPDATE job SET state = 1, attempt = ?, leases = ?, startedAt = ?, finishedAt = NULL, token = ?, worker = ?, leaseUntil = ?, \
-            progress = NULL, progressAt = NULL, progressSequence = NULL WHERE key = ? AND state = 0
-            """, in: db)
+        var statement = try statement(Self.leaseRow)
         statement.bind(job.attempt)
         statement.bind(job.leases)
         statement.bind(startedAt)
@@ -59,7 +55,7 @@ extension WriteStep {
     }
 
     private func input(of key: Int64) throws -> String? {
-        var statement = try RawStatement("SELECT input FROM payload WHERE job = ?", in: db)
+        var statement = try statement(Self.inputOfJob)
         statement.bind(key)
         guard try statement.step() else { return nil }
         defer { statement.reset() }
@@ -68,8 +64,7 @@ extension WriteStep {
 
     /// What a heartbeat or a wish to cancel changes: no column of any index.
     private func updateRunning(_ row: JobRow, to job: Job, logs: Int) throws {
-        var statement = try RawStatement(
-            "UPDATE job SET leaseUntil = ?, cancelRequestedAt = ?, coldStart = ?, logs = ? WHERE key = ? AND state = ? AND token IS ?", in: db)
+        var statement = try statement(Self.updateRunningRow)
         statement.bind(job.lease?.expiresAt)
         statement.bind(job.cancelRequestedAt)
         statement.bind(job.coldStart)
@@ -82,12 +77,7 @@ extension WriteStep {
     }
 
     private func update(_ row: JobRow, to job: Job, logs: Int) throws {
-        var statement = try RawStatement(
-            """
-            UPDATE job SET state = ?, runAt = ?, expiresAt = ?, deadline = ?, queuedUntil = ?, startedAt = ?, finishedAt = ?, \
-            cancelRequestedAt = ?, attempt = ?, crashes = ?, leases = ?, token = ?, worker = ?, leaseUntil = ?, \
-            coldStart = ?, logs = ? WHERE key = ? AND state = ? AND token IS ?
-            """, in: db)
+        var statement = try statement(Self.updateRow)
         statement.bind(job.state.number)
         statement.bind(job.runAt)
         statement.bind(job.expiresAt)
@@ -120,8 +110,7 @@ extension WriteStep {
         guard job.checkpoint != old.checkpoint || job.outputs != old.outputs || job.failure != old.failure
             || job.inlineOutputs != old.inlineOutputs
         else { return }
-        var statement = try RawStatement(
-            "UPDATE job SET checkpoint = ?, outputs = ?, inlineOutputs = ?, failure = ? WHERE key = ?", in: db)
+        var statement = try statement(Self.updateContentsOfRow)
         statement.bind(try JSONColumn.text(job.checkpoint))
         statement.bind(try JSONColumn.text(unlessEmpty: job.outputs))
         statement.bind(try JSONColumn.text(unlessEmpty: job.inlineOutputs))
@@ -162,7 +151,7 @@ extension WriteStep {
         try insertRow(job, place, cold)
         let key = db.lastInsertedRowID
         if let input = cold.input {
-            var statement = try RawStatement("INSERT INTO payload (job, input) VALUES (?, ?)", in: db)
+            var statement = try statement(Self.insertInput)
             statement.bind(key)
             statement.bind(input)
             try statement.run()
@@ -179,12 +168,7 @@ extension WriteStep {
     }
 
     private func insertRow(_ job: Job, _ place: LaneDirectory.Place, _ cold: ColdColumns) throws {
-        var statement = try RawStatement(
-            """
-            INSERT INTO job (id, queue, lane, state, runAt, createdAt, expiresAt, deadline, queuedUntil, attempt, crashes, leases, logs, \
-            attemptsMax, crashesMax, backoffBase, backoffMax, runLimit, callback, traceparent, parameters, files) \
-            VALUES (?,?,?,0,?,?,?,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?)
-            """, in: db)
+        var statement = try statement(Self.insertJobRow)
         statement.bind(job.id)
         statement.bind(place.queue)
         statement.bind(place.lane)
@@ -211,6 +195,40 @@ extension WriteStep {
             throw MillraceError.alreadyThere("job \(job.id)")
         }
     }
+
+    // MARK: The statements
+
+    private static let leaseRow = HotSQL(
+        """
+        UPDATE job SET state = 1, attempt = ?, leases = ?, startedAt = ?, finishedAt = NULL, token = ?, worker = ?, leaseUntil = ?, \
+        progress = NULL, progressAt = NULL, progressSequence = NULL WHERE key = ? AND state = 0
+        """)
+
+    private static let inputOfJob = HotSQL(
+        "SELECT input FROM payload WHERE job = ?")
+
+    private static let updateRunningRow = HotSQL(
+        "UPDATE job SET leaseUntil = ?, cancelRequestedAt = ?, coldStart = ?, logs = ? WHERE key = ? AND state = ? AND token IS ?")
+
+    private static let updateRow = HotSQL(
+        """
+        UPDATE job SET state = ?, runAt = ?, expiresAt = ?, deadline = ?, queuedUntil = ?, startedAt = ?, finishedAt = ?, \
+        cancelRequestedAt = ?, attempt = ?, crashes = ?, leases = ?, token = ?, worker = ?, leaseUntil = ?, \
+        coldStart = ?, logs = ? WHERE key = ? AND state = ? AND token IS ?
+        """)
+
+    private static let updateContentsOfRow = HotSQL(
+        "UPDATE job SET checkpoint = ?, outputs = ?, inlineOutputs = ?, failure = ? WHERE key = ?")
+
+    private static let insertInput = HotSQL(
+        "INSERT INTO payload (job, input) VALUES (?, ?)")
+
+    private static let insertJobRow = HotSQL(
+        """
+        INSERT INTO job (id, queue, lane, state, runAt, createdAt, expiresAt, deadline, queuedUntil, attempt, crashes, leases, logs, \
+        attemptsMax, crashesMax, backoffBase, backoffMax, runLimit, callback, traceparent, parameters, files) \
+        VALUES (?,?,?,0,?,?,?,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?)
+        """)
 }
 
 /// What is encoded before the writer is asked, so that the one writer spends no time on it.

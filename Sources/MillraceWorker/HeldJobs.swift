@@ -16,7 +16,8 @@ final class HeldJobs: Sendable {
         var logsDropped = 0
         /// Why the job is to stop, once it is.
         var stop: CancellationReason?
-        var task: Task<Void, Never>?
+        /// Stops the attempt while it runs.
+        var stopper: (@Sendable () -> Void)?
         /// The attempt is over and is being reported; heartbeats go on but nothing can stop it any more.
         var settling = false
 
@@ -42,15 +43,15 @@ final class HeldJobs: Sendable {
         }
     }
 
-    /// Gives the job its task; stops it at once when a stop came before.
-    func start(_ token: LeaseToken, _ task: Task<Void, Never>) {
+    /// Says how the attempt is stopped now that it runs; stops it at once when a stop came before.
+    func start(_ token: LeaseToken, stopper: @escaping @Sendable () -> Void) {
         let stopped = state.withLock { held in
             // The attempt may be over already.
             guard let entry = held[token], !entry.settling else { return false }
-            entry.task = task
+            entry.stopper = stopper
             return entry.stop != nil
         }
-        if stopped { task.cancel() }
+        if stopped { stopper() }
     }
 
     func leased(_ token: LeaseToken) -> LeasedJob? {
@@ -78,14 +79,14 @@ final class HeldJobs: Sendable {
     }
 
     func stop(_ token: LeaseToken, reason: CancellationReason) {
-        let task = state.withLock { held -> Task<Void, Never>? in
+        let stopper = state.withLock { held -> (@Sendable () -> Void)? in
             guard let entry = held[token] else { return nil }
             // A lost lease outranks everything: what is reported would be refused.
             guard reason == .lost || (entry.stop == nil && !entry.settling) else { return nil }
             entry.stop = reason
-            return entry.task
+            return entry.stopper
         }
-        task?.cancel()
+        stopper?()
     }
 
     func stopAll(reason: CancellationReason) {
@@ -151,7 +152,7 @@ extension HeldJobs {
         state.withLock { held in
             guard let entry = held[token] else { return ([], nil) }
             entry.settling = true
-            entry.task = nil
+            entry.stopper = nil
             return (entry.takeLogs(), entry.progressUnsent)
         }
     }

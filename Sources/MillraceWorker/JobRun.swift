@@ -16,16 +16,14 @@ struct JobRun: Sendable {
     let decoding: Gate
     let held: HeldJobs
     let transfer: BlobTransfer
-    let reserveBlob: @Sendable () async throws -> BlobReservationResponse
+    let results: OutputStore
     let folder: AttemptFolder
 
     /// - Returns: the outputs, the primary one first: small ones as they are, then those in blobs.
     func outputs() async throws -> (inline: [InlineOutput], files: [JobFile]) {
         let task = try await pipeline.open(PipelineJob(request: try await request(), limits: configuration.limits))
         if task.itemsTotal == 1 { try await runOnlyItem(of: task) } else { try await runItems(of: task) }
-        let outputs = try await task.finish()
-        let inline = InlineOutput.leading(outputs)
-        return (inline, try await store(outputs.dropFirst(inline.count)))
+        return try await results.store(try await task.finish())
     }
 
     private func request() async throws -> HandlerRequest {
@@ -112,23 +110,5 @@ struct JobRun: Sendable {
         guard configuration.manifest.runner == .onnx else { return }
         held.progress(
             JobProgress(done: Double(finished), total: task.itemsTotal.map(Double.init), unit: task.unit), of: leased.token)
-    }
-
-    private func store(_ outputs: ArraySlice<PipelineOutput>) async throws -> [JobFile] {
-        var files: [JobFile] = []
-        for output in outputs {
-            try Task.checkCancellation()
-            let place = try await reserveBlob()
-            let digest =
-                switch output.content {
-                case .bytes(let bytes): try await transfer.store(bytes: bytes, to: place.access)
-                case .file(let path): try await transfer.store(fileAt: path, to: place.access)
-                }
-            files.append(
-                JobFile(
-                    name: output.name, filename: output.name, blob: place.blob, mediaType: output.mediaType, bytes: digest.bytes,
-                    sha256: digest.sha256))
-        }
-        return files
     }
 }

@@ -9,12 +9,13 @@ import MillraceWire
 extension WorkerSession {
     func begin(_ jobs: [LeasedJob]) {
         held.add(jobs)
-        for leased in jobs {
+        beginDirectly(jobs.filter(isDirect))
+        for leased in jobs where !isDirect(leased) {
             // Unstructured: an attempt lives as long as its lease, which ends by settlement, loss or drain; `drain` waits for all.
             let task = Task(executorPreference: engine.pipeline.decodes ? executor : nil) {
                 settler.add(await outcome(of: leased), of: leased, coldStartSeconds: coldStart(of: leased))
             }
-            held.start(leased.token, task)
+            held.start(leased.token) { task.cancel() }
         }
     }
 
@@ -24,7 +25,7 @@ extension WorkerSession {
         do {
             let run = JobRun(
                 leased: leased, configuration: configuration, pipeline: engine.pipeline, batcher: batcher, decoding: decoding, held: held,
-                transfer: transfer, reserveBlob: { try await reserveBlob(for: leased) }, folder: folder)
+                transfer: transfer, results: results(of: leased), folder: folder)
             let (inline, files) = try await run.outputs()
             return .succeeded(outputs: files, inline: inline)
         } catch {
@@ -32,7 +33,7 @@ extension WorkerSession {
         }
     }
 
-    private func outcome(of error: any Error, in leased: LeasedJob) -> SettleRequest.Outcome {
+    func outcome(of error: any Error, in leased: LeasedJob) -> SettleRequest.Outcome {
         if let reason = held.stopReason(leased.token) {
             switch reason {
             case .cancelled, .lost: return .cancelled
@@ -58,8 +59,12 @@ extension WorkerSession {
     }
 
     /// A job that was waiting while this worker started paid for the start.
-    private func coldStart(of leased: LeasedJob) -> Double? {
+    func coldStart(of leased: LeasedJob) -> Double? {
         leased.createdAt < readyAt && leased.attempt == 1 ? readyAt.since(registration.startedAt).seconds : nil
+    }
+
+    func results(of leased: LeasedJob) -> OutputStore {
+        OutputStore(transfer: transfer) { try await reserveBlob(for: leased) }
     }
 
     private func reserveBlob(for leased: LeasedJob) async throws -> BlobReservationResponse {

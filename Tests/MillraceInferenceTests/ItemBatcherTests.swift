@@ -99,6 +99,43 @@ import Testing
         }
     }
 
+    @Test func `items for which no task waits are answered by their callbacks`() async {
+        let runner = ScriptedRunner { batch in batch.map { .tensors(["out": $0.tensor]) } }
+        await withBatcher(runner) { batcher, _ in
+            var answers = submit(0..<100, on: batcher).makeAsyncIterator()
+            var seen: [Int64] = []
+            while seen.count < 100, case .tensors(let tensors)? = await answers.next() { seen += tensors["out"]!.integers }
+            #expect(seen.sorted() == Array(0..<100))
+        }
+    }
+
+    @Test func `an item for which no task waits can be stopped while it waits, and is refused after the end`() async {
+        let batcher = ItemBatcher(runner: ScriptedRunner { _ in [] }, observer: SilentObserver(), policy: .init(), surroundings: .system)
+        var stopped = submit(7..<8, on: batcher).makeAsyncIterator()
+        batcher.cancel(7, of: job, reason: .cancelled)
+        guard case .cancelled? = await stopped.next() else {
+            Issue.record("expected the item to be stopped")
+            return
+        }
+        let runs = Task { await batcher.run() }
+        runs.cancel()
+        await runs.value
+        var refused = submit(8..<9, on: batcher).makeAsyncIterator()
+        guard case .cancelled? = await refused.next() else {
+            Issue.record("expected the item to be refused")
+            return
+        }
+    }
+
+    private func submit(_ values: Range<Int>, on batcher: ItemBatcher) -> AsyncStream<ItemOutcome> {
+        let (answers, continuation) = AsyncStream<ItemOutcome>.makeStream()
+        batcher.submit(
+            values.map { value in
+                ItemBatcher.Submission(item: .init(id: ItemID(value), payload: payload(value)), job: job) { continuation.yield($0) }
+            })
+        return answers
+    }
+
     private func runAll(_ values: Range<Int>, on batcher: ItemBatcher) async -> [(Int, ItemOutcome)] {
         await withTaskGroup(of: (Int, ItemOutcome).self) { group in
             for value in values {

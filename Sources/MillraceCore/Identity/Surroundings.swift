@@ -25,10 +25,7 @@ public struct Surroundings: Sendable {
     public static let system = Surroundings(
         now: { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) },
         sleep: { try await ContinuousClock().sleep(for: $0) },
-        random: {
-            var generator = SystemRandomNumberGenerator()
-            return generator.next()
-        })
+        random: { RandomWords.system.next() })
 
     /// Nanoseconds of wall-clock time since 1970, for measuring across processes of one machine.
     public static let wallNanoseconds: @Sendable () -> Int64 = {

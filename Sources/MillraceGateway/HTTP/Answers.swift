@@ -16,7 +16,9 @@ extension Response {
 extension ByteBuffer {
     /// JSON with the end of line that a terminal wants.
     static func line(of value: some Encodable) throws -> ByteBuffer {
-        ByteBuffer(bytes: try MillraceJSON.encode(value) + [UInt8(ascii: "\n")])
+        var bytes = try MillraceJSON.bytes(of: value)
+        bytes.append(UInt8(ascii: "\n"))
+        return ByteBuffer(bytes: bytes)
     }
 }
 
@@ -31,12 +33,21 @@ extension Request {
         return try MillraceJSON.decode(type, from: data)
     }
 
+    /// A message of a worker. How deep it may be nested its reader knows.
+    func message<Value: FastJSON>(_ type: Value.Type = Value.self, bytesMax: Int) async throws -> Value {
+        try MillraceJSON.fastDecode(type, from: try await buffer(atMost: bytesMax).readableBytesView)
+    }
+
     /// The whole body.
     func bytes(atMost limit: Int) async throws -> Data {
+        Data(buffer: try await buffer(atMost: limit))
+    }
+
+    private func buffer(atMost limit: Int) async throws -> ByteBuffer {
         let tooLarge = MillraceError(.tooLarge, "the body is larger than \(limit) bytes", hint: "send big inputs as files")
         if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
         do {
-            return Data(buffer: try await body.collect(upTo: limit))
+            return try await body.collect(upTo: limit)
         } catch is NIOTooManyBytesError {
             throw tooLarge
         }

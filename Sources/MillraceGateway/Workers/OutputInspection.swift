@@ -48,13 +48,19 @@ struct OutputInspection: Sendable {
         }
     }
 
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true
+        default: false
+        }
+    }
+
     /// Names become parts of addresses.
     private static func fault(inNames names: [String]) -> String? {
-        if Set(names).count < names.count { return "two outputs have the same name" }
+        if names.count > 1, Set(names).count < names.count { return "two outputs have the same name" }
         let bad = names.first { name in
-            !(1...128).contains(name.utf8.count) || name == "." || name == ".."
-                || !name.utf8.allSatisfy { Character(UnicodeScalar($0)).isLetter || Character(UnicodeScalar($0)).isNumber || "._-".utf8.contains($0) }
-                || !name.utf8.allSatisfy { $0 < 0x80 }
+            !(1...128).contains(name.utf8.count) || name == "." || name == ".." || !name.utf8.allSatisfy(isPlain)
         }
         return bad.map { "\"\($0.prefix(128))\" cannot be the name of an output" }
     }

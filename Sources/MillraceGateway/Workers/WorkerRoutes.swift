@@ -57,7 +57,7 @@ struct WorkerRoutes: Sendable {
     // MARK: Work
 
     private func lease(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let body = try await request.json(LeaseRequest.self, bytesMax: bytesMax)
+        let body = try await request.message(LeaseRequest.self, bytesMax: bytesMax)
         guard body.jobsMax > 0, body.waitSeconds.isFinite, body.waitSeconds >= 0 else {
             throw MillraceError(.malformedRequest, "\"jobsMax\" must be at least 1 and \"waitSeconds\" at least 0")
         }
@@ -105,7 +105,7 @@ struct WorkerRoutes: Sendable {
     }
 
     private func heartbeat(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let body = try await request.json(HeartbeatRequest.self, bytesMax: bytesMax)
+        let body = try await request.message(HeartbeatRequest.self, bytesMax: bytesMax)
         // First: a worker that is not known registers and asks again, and nothing is written twice.
         let draining = try await queue.touch(body.worker, readyAt: body.readyAt)
         var renewals: [LeaseRenewal] = []
@@ -120,7 +120,7 @@ struct WorkerRoutes: Sendable {
     }
 
     private func settle(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let body = try await request.json(SettleRequest.self, bytesMax: bytesMax)
+        let body = try await request.message(SettleRequest.self, bytesMax: bytesMax)
         var reports: [AttemptReport] = []
         for item in body.items {
             reports.append(

@@ -18,17 +18,22 @@ public final class StoreChanges: Sendable {
     private struct State {
         var nextID = 0
         var subscribers: [Topic: [Int: AsyncStream<Void>.Continuation]] = [:]
+        /// Topics of single jobs among them.
+        var jobsWaitedFor = 0
     }
     private let state = Mutex(State())
 
     public init() {}
 
-    public func publish(_ topics: Set<Topic>) {
-        let continuations = state.withLock { state in
-            // Few wait, and a large step changes many jobs.
-            state.subscribers.count < topics.count
-                ? state.subscribers.lazy.filter { topics.contains($0.key) }.flatMap { Array($0.value.values) }
-                : topics.flatMap { state.subscribers[$0].map { Array($0.values) } ?? [] }
+    /// - Parameter jobs: jobs that changed, beside the topics.
+    public func publish(_ topics: Set<Topic>, jobs: [JobID] = []) {
+        let continuations = state.withLock { state -> [AsyncStream<Void>.Continuation] in
+            guard !state.subscribers.isEmpty else { return [] }
+            var found = topics.flatMap { state.subscribers[$0].map { Array($0.values) } ?? [] }
+            // Few wait for single jobs, and a large step changes many.
+            guard state.jobsWaitedFor > 0 else { return found }
+            for job in jobs { if let waiting = state.subscribers[.job(job)] { found += waiting.values } }
+            return found
         }
         for continuation in continuations { continuation.yield() }
     }
@@ -41,7 +46,10 @@ public final class StoreChanges: Sendable {
         let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let id = state.withLock { state in
             state.nextID += 1
-            for topic in topics { state.subscribers[topic, default: [:]][state.nextID] = continuation }
+            for topic in topics {
+                if case .job = topic, state.subscribers[topic] == nil { state.jobsWaitedFor += 1 }
+                state.subscribers[topic, default: [:]][state.nextID] = continuation
+            }
             return state.nextID
         }
         continuation.onTermination = { [weak self] _ in self?.unsubscribe(id, from: topics) }
@@ -52,7 +60,9 @@ public final class StoreChanges: Sendable {
         state.withLock { state in
             for topic in topics {
                 state.subscribers[topic]?[id] = nil
-                if state.subscribers[topic]?.isEmpty == true { state.subscribers[topic] = nil }
+                guard state.subscribers[topic]?.isEmpty == true else { continue }
+                state.subscribers[topic] = nil
+                if case .job = topic { state.jobsWaitedFor -= 1 }
             }
         }
     }

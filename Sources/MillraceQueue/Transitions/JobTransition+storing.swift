@@ -28,7 +28,10 @@ extension JobTransition {
 
     /// The topics whose waiters should look again: a heartbeat that brings nothing wakes nobody.
     public func topics(from old: Job?) -> [StoreChanges.Topic] {
-        guard let old, old.state == job.state else { return topics }
+        guard let old, old.state == job.state else {
+            // A place that becomes free may be what a limit of running jobs waits for.
+            return old?.state == .running && job.state.isFinal ? topics + [.work(endpoint: job.endpoint, variant: job.variant)] : topics
+        }
         return events.isEmpty ? [] : [.job(job.id)]
     }
 

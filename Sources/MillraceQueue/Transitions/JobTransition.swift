@@ -205,7 +205,9 @@ extension JobTransition {
         let worker = job.lease?.worker
         job.state = .queued
         job.lease = nil
-        job.runAt = surroundings.now() + wait
+        // Without a wait it keeps its place: whoever was given back does not stand in line again.
+        let now = surroundings.now()
+        job.runAt = wait > .zero ? now + wait : min(job.runAt, now)
         return JobTransition(job, [.state(job.change(reason, by: worker))])
     }
 
