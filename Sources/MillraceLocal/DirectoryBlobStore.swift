@@ -12,6 +12,7 @@ public struct DirectoryBlobStore: BlobStore {
     public typealias Signer = @Sendable (BlobAccess, BlobID, Duration) -> String
 
     private let root: URL
+    private let folders: DurableFolders
     private let signer: Signer?
     private let surroundings: Surroundings
 
@@ -19,9 +20,11 @@ public struct DirectoryBlobStore: BlobStore {
     public init(root: String, signer: Signer? = nil, surroundings: Surroundings = .system) throws {
         self.surroundings = surroundings
         self.root = URL(fileURLWithPath: root, isDirectory: true).standardizedFileURL
+        folders = DurableFolders(parent: self.root.path)
         self.signer = signer
         try FileManager.default.createDirectory(
             at: self.root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try FileError.syncFolder(self.root.deletingLastPathComponent().path)
     }
 
     public func write(_ blob: BlobID) async throws -> any BlobWriter {
@@ -61,8 +64,7 @@ public struct DirectoryBlobStore: BlobStore {
 
     private func preparedURL(of blob: BlobID) throws -> URL {
         let url = url(of: blob)
-        try FileManager.default.createDirectory(
-            at: url.deletingLastPathComponent(), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try folders.prepare(url.deletingLastPathComponent().lastPathComponent)
         return url
     }
 }

@@ -10,7 +10,7 @@ extension WriteStep {
         let now = now
         let (kept, logs) = transition.eventsKept(logsBefore: row.logs)
         let (old, job) = (row.job, transition.job)
-        if old.state == job.state, job.runAt == old.runAt {
+        if old.state == job.state, job.runAt == old.runAt, job.startedAt == old.startedAt {
             try updateRunning(row, to: job, logs: logs)
         } else {
             try update(row, to: job, logs: logs)

@@ -33,6 +33,8 @@ struct GatewayConnection: Sendable {
         }
     }
 
+    /// Repeats what could not be answered. What is refused because the disk is full is repeated until it is not.
+    ///
     /// - Parameter patience: how long to repeat a call that finds no gateway before giving up.
     func call<Request: Encodable & Sendable, Response: Decodable & Sendable>(
         _ path: String, _ message: Request, timeout: Duration = .seconds(30), patience: Duration, as type: Response.Type = Response.self
@@ -42,7 +44,13 @@ struct GatewayConnection: Sendable {
         while true {
             do {
                 return try await callOnce(path, message, timeout: timeout)
-            } catch let problem as ProblemDetails where problem.status < 500 || problem.code == ErrorCode.storageFull.rawValue {
+            } catch let problem as ProblemDetails where problem.code == ErrorCode.storageFull.rawValue {
+                // The gateway is there and cannot write just now. It will, when there is room: giving up would cost results
+                // that are there already, and workers that are needed then.
+                if tries == 0 { logger.warning("the gateway's disk is full; waiting for room", metadata: ["call": "\(path)"]) }
+                tries += 1
+                try await surroundings.sleep(.seconds(1))
+            } catch let problem as ProblemDetails where problem.status < 500 {
                 throw MillraceError(ErrorCode(rawValue: problem.code), problem.detail, hint: problem.hint)
             } catch {
                 try Task.checkCancellation()

@@ -28,6 +28,10 @@ extension WorkerSession {
                 transfer: transfer, results: results(of: leased), folder: folder)
             let (inline, files) = try await run.outputs()
             return .succeeded(outputs: files, inline: inline)
+        } catch where error.isDiskFull && held.stopReason(leased.token) == nil {
+            // No fault of the job's: it is given back uncounted, slowly enough not to go round in circles.
+            try? await surroundings.sleep(.seconds(1))
+            return outcome(of: DiskFull(), in: leased)
         } catch {
             return outcome(of: error, in: leased)
         }
@@ -54,6 +58,7 @@ extension WorkerSession {
         case let failure as JobFailure: return .failed(failure)
         case let error as MillraceError: return .failed(JobFailure(error, retryable: error.code == .unavailable))
         case is CancellationError: return .released(reason: "the worker is stopping")
+        case is DiskFull: return .released(reason: "the disk is full")
         default: return .failed(JobFailure(.internal, "\(error)", retryable: true))
         }
     }
@@ -71,5 +76,19 @@ extension WorkerSession {
         try await gateway.call(
             "/v1/worker/blobs", BlobReservationRequest(worker: registration.worker, job: leased.id, token: leased.token),
             patience: Self.patienceBusy)
+    }
+}
+
+/// There was no room for a job's files on this machine.
+private struct DiskFull: Error {}
+
+extension Error {
+    fileprivate var isDiskFull: Bool {
+        switch self {
+        case let failure as JobFailure: failure.code == ErrorCode.storageFull.rawValue
+        case let error as MillraceError: error.code == .storageFull
+        case let error as CocoaError: error.code == .fileWriteOutOfSpace
+        default: false
+        }
     }
 }

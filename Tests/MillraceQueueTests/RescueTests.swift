@@ -31,7 +31,19 @@ struct RescueStateMachineTests {
     mutating func clockSet() {
         _ = actions(at: [0, 5, 10, 15])
         #expect(actions(at: [3600, 3605, 3610, 3615]) == [.probe, .probe, .probe, .rescue])
-        #expect(actions(at: [100, 105, 110, 115]) == [.probe, .probe, .probe, .rescue])
+        #expect(actions(at: [100, 105]) == [.correct(by: .seconds(3515)), .correct(by: .seconds(3515))])
+        machine.corrected()
+        #expect(actions(at: [110, 115]) == [.probe, .rescue])
+    }
+
+    @Test("correct at the start what a clock has left behind that was set back while no server ran")
+    mutating func clockSetMeanwhile() {
+        machine.begin(at: origin, after: origin + .seconds(60))
+        #expect(actions(at: [0]) == [.correct(by: .seconds(60))])
+        machine.corrected()
+        #expect(actions(at: [5, 10, 15]) == [.probe, .probe, .rescue])
+        machine.begin(at: origin + .seconds(20), after: origin)
+        #expect(actions(at: [20]) == [.rescue])
     }
 
     @Test("rescue nothing for one full lease after the store failed")

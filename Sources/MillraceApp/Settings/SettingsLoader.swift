@@ -117,8 +117,8 @@ public enum SettingsLoader {
         if settings.authentication == .none, !settings.isLoopback {
             faults.add("auth is none but host is \(settings.host): a server that others can reach needs keys; set auth to required, or host to 127.0.0.1")
         }
-        if settings.lease < .seconds(2) {
-            faults.add("lease is \(Quantity.shown(settings.lease)): below 2s a busy machine would lose leases")
+        if settings.lease < .seconds(1) {
+            faults.add("lease is \(Quantity.shown(settings.lease)): below 1s a busy machine would lose leases")
         }
         if let secret = settings.webhookSecret, !secret.hasPrefix("whsec_") || Data(base64Encoded: String(secret.dropFirst(6))) == nil {
             faults.add("the webhook secret must be whsec_ and base64 (24 to 64 bytes)")

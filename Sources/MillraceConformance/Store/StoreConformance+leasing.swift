@@ -121,11 +121,22 @@ extension StoreConformance {
         },
         promise("an attempt past its run limit is told so, and keeps its lease") { bench in
             let job = try await bench.running(.fixture(runLimit: .seconds(30), in: bench.surroundings))
-            bench.clock.advance(by: .seconds(30))
-            try expectEqual(try await bench.renew(job), .held, "at the limit")
+            for second in [10, 20, 30] {
+                bench.clock.advance(by: .seconds(10))
+                try expectEqual(try await bench.renew(job), .held, "after \(second) s, the limit being 30")
+            }
             bench.clock.advance(by: .milliseconds(1))
             try expectEqual(try await bench.renew(job), .timeout, "past the limit")
             try expectEqual(try await bench.settle(job, .failed(.final)), .held, "settling")
+        },
+        promise("the run limit does not count a time in which nothing was heard: an outage, or a clock that was set") { bench in
+            let job = try await bench.running(.fixture(runLimit: .seconds(30), in: bench.surroundings))
+            bench.clock.advance(by: .seconds(3600))
+            try expectEqual(try await bench.renew(job), .held, "after an hour of silence, of which one lease counts")
+            bench.clock.advance(by: .seconds(15))
+            try expectEqual(try await bench.renew(job), .held, "at the limit")
+            bench.clock.advance(by: .milliseconds(1))
+            try expectEqual(try await bench.renew(job), .timeout, "past the limit")
         },
         promise("the run limit counts each attempt anew") { bench in
             let job = try await bench.running(.fixture(runLimit: .seconds(30), in: bench.surroundings))

@@ -28,6 +28,16 @@ extension JobQueue: BlobCatalog {
     }
 }
 
+extension JobQueue: ClockKeeper {
+    public func lastChangeAt() async throws -> Timestamp? {
+        try await store.lastChangeAt()
+    }
+
+    public func clockWasSetBack(by step: Duration) async throws {
+        try await observed("clock_set_back") { _ in try await store.clockWasSetBack(by: step) }
+    }
+}
+
 extension JobQueue: WorkerRegistry {
     public func register(_ worker: WorkerRecord) async throws {
         try await observed("register") { _ in try await store.register(worker) }

@@ -22,6 +22,13 @@ extension InMemoryState {
         topics.formUnion(transition.topics(from: old))
     }
 
+    /// Writes a job whose times alone have changed.
+    mutating func replace(_ old: Job, by job: Job) {
+        unlist(old)
+        entries[job.id]?.job = job
+        list(job)
+    }
+
     private mutating func list(_ job: Job) {
         switch job.state {
         case .queued:

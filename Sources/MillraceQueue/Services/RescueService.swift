@@ -5,7 +5,7 @@ import ServiceLifecycle
 /// Takes jobs back from workers that died, ends queued jobs past their time to live, and forgets workers that went away
 /// without a goodbye. Looks every third of a lease.
 public struct RescueService: Service {
-    private let store: any JobStore & WorkerRegistry & LeadershipStore
+    private let store: any JobStore & WorkerRegistry & LeadershipStore & ClockKeeper
     private let leader: Leader
     private let lease: Duration
     private let surroundings: Surroundings
@@ -18,8 +18,8 @@ public struct RescueService: Service {
 
     /// - Parameter lease: the duration of leases that workers ask for.
     public init(
-        _ store: any JobStore & WorkerRegistry & LeadershipStore, lease: Duration = .seconds(15), surroundings: Surroundings = .system,
-        logger: Logger = Logger(label: "millrace.rescue")
+        _ store: any JobStore & WorkerRegistry & LeadershipStore & ClockKeeper, lease: Duration = .seconds(15),
+        surroundings: Surroundings = .system, logger: Logger = Logger(label: "millrace.rescue")
     ) {
         precondition(lease > .zero, "a lease must last")
         self.store = store
@@ -46,9 +46,15 @@ public struct RescueService: Service {
     /// One look. Who leads takes back what may be taken back; the others only watch whether the store lives.
     package func tick(_ machine: inout RescueStateMachine) async {
         do {
+            // Set back while no server ran: the store remembers a time that has not come yet.
+            if machine.lastTick == nil { machine.begin(at: surroundings.now(), after: try await store.lastChangeAt()) }
             switch machine.tick(at: surroundings.now()) {
             case .probe: _ = try await store.rescue(limit: 0, by: nil)
             case .rescue: if let leadership = try await leader.leadership() { try await rescue(by: leadership) }
+            case .correct(let step):
+                logger.warning("the clock was set back; what is due is corrected", metadata: ["clock.step": "\(step)"])
+                try await store.clockWasSetBack(by: step)
+                machine.corrected()
             }
         } catch is CancellationError {
             return

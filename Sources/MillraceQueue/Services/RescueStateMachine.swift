@@ -10,11 +10,15 @@ package struct RescueStateMachine: Sendable, Equatable {
         /// Only see whether the store can be written to.
         case probe
         case rescue
+        /// The clock was set back: correct what is due, then ``corrected()``.
+        case correct(by: Duration)
     }
 
     let lease: Duration
     private(set) var lastTick: Timestamp?
     private(set) var quietUntil: Timestamp?
+    /// By how much the clock was set back, as long as the store does not know.
+    private(set) var setBackBy: Duration = .zero
 
     package init(lease: Duration) {
         self.lease = lease
@@ -24,10 +28,21 @@ package struct RescueStateMachine: Sendable, Equatable {
     mutating func tick(at now: Timestamp) -> Action {
         let gap = lastTick.map { now.since($0) }
         lastTick = now
+        if let gap, gap < .zero { setBackBy += .zero - gap }
         if gap.map({ $0 > lease || $0 < .zero }) ?? true { quietUntil = now + lease }
+        if setBackBy > .zero { return .correct(by: setBackBy) }
         if let quietUntil, now < quietUntil { return .probe }
         quietUntil = nil
         return .rescue
+    }
+
+    /// The first tick of all, when the newest change in the store was at `last`: time that has not come yet by this clock.
+    mutating func begin(at now: Timestamp, after last: Timestamp?) {
+        if let last, last > now { setBackBy = last.since(now) }
+    }
+
+    mutating func corrected() {
+        setBackBy = .zero
     }
 
     /// The store failed: it could not hear heartbeats either.

@@ -70,6 +70,9 @@ extension JobTransition {
         let now = surroundings.now()
         var job = job
         var events = renewal.logs.map { JobEvent.Detail.log($0) }
+        // Past the end of its lease nobody knows that it ran: the server was away, the worker stood still, or the clock was
+        // set forwards. None of it counts against the run limit.
+        if let lease = job.lease, lease.expiresAt < now { job.startedAt = job.startedAt.map { $0 + now.since(lease.expiresAt) } }
         job.lease?.expiresAt = now + renewal.duration
         if let checkpoint = renewal.checkpoint { job.checkpoint = checkpoint }
         if let progress = renewal.progress, progress != job.progress {
