@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 RELEASE := .build/release/millrace
 
-.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox bench-queue lint docs clean
+.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox sim sim-canary chaos bench-queue lint docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,7 @@ test-python: setup ## run the tests of the Python shim and of the handlers in mo
 test-blackbox: $(if $(MILLRACE_BIN),setup,build-debug) ## run the scripts in Tests/blackbox against the built binary
 	@dev/blackbox
 
-bench-queue: setup ## measure the queue beside Celery, Dramatiq and this machine; RUNS=3 DEEP=10000000, see Benchmarks/README.md
-	@dev/bench-queue
+.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox sim sim-canary chaos bench-queue lint docs clean
 
 lint: ## check scripts, Python, manifests and the layering of the Swift targets; changes nothing
 	@dev/lint

@@ -52,7 +52,7 @@ struct RescueStateMachineTests {
         machine.failed(at: origin + .seconds(15))
         #expect(actions(at: [20, 25]) == [.probe, .probe])
         machine.failed(at: origin + .seconds(25))
-        #expect(actions(at: [30, 35, 40]) == [.probe, .probe, .rescue])
+        #expect(actions(at: [30, 35, 40, 45]) == [.probe, .probe, .probe, .rescue])
     }
 }
 

@@ -95,7 +95,7 @@ extension InMemoryStore: DeliveryStore {
 
     public func deliveries(of job: JobID) async throws -> [Delivery] {
         read { state in
-            state.deliveries.values.map(\.delivery).filter { $0.snapshot.id == job }
+            state.deliveries.values.filter { $0.delivery.snapshot.id == job }.map(\.delivery)
                 .sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
         }
     }

@@ -45,8 +45,10 @@ package struct RescueStateMachine: Sendable, Equatable {
         setBackBy = .zero
     }
 
-    /// The store failed: it could not hear heartbeats either.
+    /// The store failed: it could not hear heartbeats either. The full lease begins with the first tick after that; how long
+    /// the store was away since the last one, nobody knows.
     mutating func failed(at now: Timestamp) {
+        lastTick = nil
         quietUntil = now + lease
     }
 }

@@ -44,7 +44,7 @@ public struct RetentionService: Service {
     }
 
     /// Removes what may go now, in bounded steps. A failure ends the round; the next one begins again.
-    func round() async throws {
+    package func round() async throws {
         var round = RetentionRound(await endpoints(), policy, at: surroundings.now())
         do {
             guard let leadership = try await leader.leadership() else { return }
