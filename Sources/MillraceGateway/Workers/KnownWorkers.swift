@@ -10,6 +10,18 @@ final class KnownWorkers: Sendable {
     }
     private static let rememberedMax = 4096
     private let roles = Mutex<[WorkerID: Role]>([:])
+    /// When this gateway last told the store that a worker lives.
+    private let touched = Mutex<[WorkerID: Timestamp]>([:])
+
+    /// Whether the store has heard of the worker so lately that it need not hear again. To tell it costs a commit.
+    func wasTouched(_ worker: WorkerID, within duration: Duration, at now: Timestamp) -> Bool {
+        touched.withLock { touched in
+            if let last = touched[worker], last <= now, now.since(last) < duration { return true }
+            if touched.count >= Self.rememberedMax { touched.removeAll() }
+            touched[worker] = now
+            return false
+        }
+    }
 
     func remember(_ worker: WorkerID, as role: Role) {
         roles.withLock { roles in
@@ -20,6 +32,7 @@ final class KnownWorkers: Sendable {
 
     func forget(_ worker: WorkerID) {
         roles.withLock { _ = $0.removeValue(forKey: worker) }
+        touched.withLock { _ = $0.removeValue(forKey: worker) }
     }
 
     /// - Throws: `worker_unknown`.

@@ -62,7 +62,10 @@ struct WorkerRoutes: Sendable {
             throw MillraceError(.malformedRequest, "\"jobsMax\" must be at least 1 and \"waitSeconds\" at least 0")
         }
         let role = try await known.role(of: body.worker, in: queue)
-        if try await queue.touch(body.worker, readyAt: nil) { return try .json(LeaseResponse(jobs: [], draining: true)) }
+        // A draining worker that is not asked about here gets nothing, and hears why with its empty answer.
+        if !known.wasTouched(body.worker, within: leaseDuration / 8, at: surroundings.now()), try await queue.touch(body.worker, readyAt: nil) {
+            return try .json(LeaseResponse(jobs: [], draining: true))
+        }
         let demand = LeaseDemand(
             worker: body.worker, endpoint: role.endpoint, variant: role.variant, jobsMax: body.jobsMax, duration: leaseDuration,
             held: Set(body.held), quotas: try endpoints.endpoint(named: role.endpoint).quotas)
