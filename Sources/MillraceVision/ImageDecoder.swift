@@ -37,7 +37,8 @@ public struct ImageDecoder: Sendable {
                 hint: "convert the image to one of them; the file's name does not matter")
         }
         guard Self.start else {
-            throw JobFailure(.internal, "libvips cannot be started", retryable: true)
+            throw JobFailure(
+                .modelUnavailable, "libvips (libvips.so.42) cannot be loaded", hint: "install it: apt-get install libvips42", retryable: true)
         }
         defer { millrace_vips_thread_done() }
         let result = encoded.withUnsafeBytes { bytes in
