@@ -1,9 +1,10 @@
 import Foundation
 import MillraceConformance
 import MillraceQueue
-import MillraceQueueSQLite
 import MillraceTestSupport
 import Testing
+
+@testable import MillraceQueueSQLite
 
 @Suite("Random operations", .timeLimit(.minutes(5)))
 struct StoreComparisonTests {
@@ -17,6 +18,7 @@ struct StoreComparisonTests {
             try await StoreComparison.run(
                 seed: seed, steps: 600,
                 ({ InMemoryStore($0) }, { try SQLiteStore(path: path, surroundings: $0) }))
+            try await SQLiteStore(path: path).verifyLanes()
         }
     }
 }

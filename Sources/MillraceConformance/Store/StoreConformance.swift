@@ -11,7 +11,9 @@ public typealias StorePairCase = ConformanceCase<StorePairFactory>
 /// What every store promises. A fault found in one implementation becomes a case for all.
 public enum StoreConformance {
     public static let cases: [StoreCase] = [
-        admission, ordering, leasing, fencing, endings, crashes, control, deliveries, blobs, listing, events, registry, clock,
+        admission, door, ordering, fairness, concurrency, leasing, waiting, fencing, endings, inlineOutputs, crashes, deadlines, control,
+        modes, bulk, retention, deliveries, blobs, listing, events, history, standing, registry, leadership,
+        clock,
     ].flatMap(\.self)
 
     static func promise(_ name: String, _ body: @escaping @Sendable (StoreBench) async throws -> Void) -> StoreCase {

@@ -50,6 +50,43 @@ public enum StorePairConformance {
                 try expectEqual(try await one.deliveries(of: job.id).count, 1, "deliveries")
             }
         },
+        promise("two facades cannot both lead, and the epoch of the one is over for the other") { one, two, bench in
+            for role in LeadershipRole.allCases {
+                let leaders = try await withThrowingTaskGroup(of: Leadership?.self) { group in
+                    for store in [one, two, one, two] {
+                        let candidate: CandidateID = bench.surroundings.makeID()
+                        group.addTask { try await store.lead(role, as: candidate, for: .seconds(10)) }
+                    }
+                    return try await group.reduce(into: []) { $0 += [$1].compactMap(\.self) }
+                }
+                try expectEqual(leaders.map(\.epoch), [1], "leaders of \(role)")
+                let first = try head(of: leaders)
+                bench.clock.advance(by: .seconds(10))
+                let second = try require(try await two.lead(role, as: bench.surroundings.makeID(), for: .seconds(10)), "leadership")
+                try expectEqual(second.epoch, 2, "epoch of \(role)")
+                try await bench.expectError(.leadershipLost) { _ = try await one.rescue(limit: 1, by: first) }
+                _ = try await one.rescue(limit: 1, by: second)
+            }
+        },
+        promise("what one facade pauses the other does not lease, and fair shares hold over both") { one, two, bench in
+            let other = StoreBench(store: two, clock: bench.clock)
+            for tenant in ["first", "second"] { _ = try await bench.submit(20, tenant: tenant) }
+            try await two.setMode(.paused, of: "ocr", reason: nil)
+            try expectEqual(try await bench.lease(try await bench.worker()), [], "paused")
+            try await one.setMode(.open, of: "ocr", reason: nil)
+            var running: [Job] = []
+            for _ in 0..<4 {
+                running += try await bench.lease(try await bench.worker(), jobsMax: 1)
+                running += try await other.lease(try await bench.worker(), jobsMax: 3)
+            }
+            try expectEqual(running.byTenant, ["first": 8, "second": 8], "running")
+        },
+        promise("a worker that waits at one facade gets what another takes in, within a second") { one, two, bench in
+            let wait = try await bench.waiting(try await bench.worker())
+            let job = try await StoreBench(store: two, clock: bench.clock).submit()
+            try expectEqual(try await bench.letTimePass(until: wait).map(\.id), [job.id], "leased")
+            try expect(bench.clock.now.since(job.createdAt) <= .seconds(2), "it took \(bench.clock.now.since(job.createdAt))")
+        },
     ]
 
     private static func promise(

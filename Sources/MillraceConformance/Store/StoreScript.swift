@@ -5,49 +5,57 @@ import MillraceTestSupport
 /// Invents operations, and remembers enough of the answers to invent sensible ones: leases old and new, blobs, workers.
 struct StoreScript {
     private var random: SplitMix64
-    private let clock: ManualClock
+    let clock: ManualClock
     private(set) var blobs: [BlobID] = []
-    private var jobs: [JobID] = []
+    private(set) var jobs: [JobID] = []
     private var workers: [WorkerID] = []
     /// Leases ever given, stale ones too.
     private var leases: [Job] = []
     private var deliveries: [Delivery] = []
+    /// Leaderships ever given, those that are over too.
+    private var leaders: [Leadership] = []
+    /// Who may lead.
+    let candidates: [CandidateID]
 
     init(seed: UInt64) {
         random = SplitMix64(seed: ~seed)
         clock = ManualClock(seed: ~seed)
+        let surroundings = clock.surroundings
+        candidates = (0..<3).map { _ in surroundings.makeID() }
     }
 
     mutating func learn(from answer: StoreAnswer) {
         switch answer {
         case .jobs(let found): leases = (leases + found.filter { $0.lease != nil }).suffix(40)
+        case .leadership(let found?): leaders = (leaders + [found]).suffix(6)
         case .deliveries(let found): deliveries = (deliveries + found).suffix(10)
         default: break
         }
     }
 
     mutating func next() -> StoreOperation {
-        switch Int.random(in: 0..<100, using: &random) {
+        switch number(126) {
         case 0..<12: return advance()
         case 12..<28: return submit()
         case 28..<34: return reserve()
         case 34..<36: return .seal(any(of: blobs) ?? makeID())
         case 36..<39: return register()
         case 39..<41: return .touch(any(of: workers) ?? makeID())
-        case 41: return .drain(any(of: workers) ?? makeID())
+        case 41: return .drain(any(of: workers) ?? makeID(), by: leader())
         case 42: return .deregister(any(of: workers) ?? makeID())
-        case 43: return .removeWorkers(age: .seconds(number(120)))
+        case 43: return .removeWorkers(age: .seconds(number(120)), by: leader())
         case 44..<60: return lease()
         case 60..<68: return .renew((0...number(3)).compactMap { _ in renewal() })
         case 68..<80: return .settle((0...number(3)).compactMap { _ in report() })
-        case 80..<85: return .rescue(limit: number(5))
+        case 80..<85: return .rescue(limit: number(5), by: leader())
         case 85: return .abandon(any(of: workers) ?? makeID())
         case 86..<89: return .cancel(any(of: jobs) ?? makeID())
         case 89..<91: return .retry(any(of: jobs) ?? makeID())
-        case 91..<93: return .prune(age: .seconds(number(60)), keeping: flip() ? number(20) : nil, limit: number(5))
-        case 93..<95: return .collect(age: .seconds(number(60)), limit: number(5))
+        case 91..<93: return .prune(age: .seconds(number(60)), keeping: flip() ? number(20) : nil, limit: number(5), by: leader())
+        case 93..<95: return .collect(age: .seconds(number(60)), limit: number(5), by: leader())
         case 95..<97: return .claimDeliveries(limit: number(4))
-        default: return record()
+        case 97..<100: return record()
+        case let choice: return control(choice - 100)
         }
     }
 
@@ -59,21 +67,22 @@ struct StoreScript {
 
     private mutating func submit() -> StoreOperation {
         .submit(
-            (0...number(2)).map { _ in
+            (0...number(4)).map { _ in
                 var job = Job.fixture(
-                    tenant: flip() ? "acme" : "other", endpoint: flip() ? "ocr" : "tags", variant: flip() ? "a" : "b",
-                    priority: number(10), parameters: flip() ? ["lang": "de"] : [:], input: flip() ? ["n": 1.5] : nil,
+                    tenant: tenant(), endpoint: flip() ? "ocr" : "tags", variant: flip() ? "a" : "b",
+                    priority: flip() ? 5 : number(10), parameters: flip() ? ["lang": "de"] : [:], input: flip() ? ["n": 1.5] : nil,
                     files: flip() ? files(2) : [], callback: flip() ? "https://example.com" : nil,
                     retry: RetryPolicy(
                         attemptsMax: 1 + number(3), crashesMax: 1 + number(3), backoffBase: .milliseconds(number(9_000)),
                         backoffMax: .seconds(10)),
                     runLimit: .seconds(number(60)), runAt: flip() ? clock.now + .seconds(number(30)) : nil,
                     expiresAt: flip() ? clock.now + .seconds(number(60)) : nil, in: clock.surroundings)
+                job.deadline = number(4) == 0 ? clock.now + .seconds(number(90)) : nil
                 job.traceparent = flip() ? "00-1-2-01" : nil
                 jobs = (jobs + [job.id]).suffix(60)
                 guard number(3) == 0 else { return NewJob(job: job) }
                 return NewJob(job: job, idempotency: .init(key: "key \(number(12))", fingerprint: number(5) == 0 ? "odd" : "even"))
-            })
+            }, within: quotas())
     }
 
     private mutating func reserve() -> StoreOperation {
@@ -96,7 +105,8 @@ struct StoreScript {
         .lease(
             LeaseDemand(
                 worker: any(of: workers) ?? makeID(), endpoint: flip() ? "ocr" : "tags", variant: flip() ? "a" : "b",
-                jobsMax: number(5), duration: .seconds(5 + number(20))))
+                jobsMax: number(8), duration: .seconds(5 + number(20)),
+                held: number(6) == 0 ? Set(leases.compactMap { $0.lease?.token }.prefix(number(40))) : nil, quotas: quotas()))
     }
 
     private mutating func renewal() -> LeaseRenewal? {
@@ -111,7 +121,9 @@ struct StoreScript {
     private mutating func report() -> AttemptReport? {
         guard let job = any(of: leases) else { return nil }
         let outcome: AttemptReport.Outcome =
-            switch number(6) {
+            switch number(8) {
+            case 6: .failed(JobFailure(.runLimitExceeded, "too long", retryable: false))
+            case 7: .succeeded(outputs: [], inline: (0..<number(3)).map { InlineOutput(name: "\($0)", mediaType: "text/plain", text: "é\n\($0)") })
             case 0: .failed(JobFailure(.invalidInput, "no", retryable: false))
             case 1: .failed(JobFailure(code: "mine", message: "later", retryable: true, retryAfter: flip() ? .seconds(number(20)) : nil))
             case 2: .cancelled
@@ -141,9 +153,20 @@ struct StoreScript {
         number(12) == 0 ? makeID() : job.lease!.token
     }
 
+    /// Mostly nobody in particular; else one that leads, led, or never did.
+    mutating func leader() -> Leadership? {
+        guard number(3) == 0 else { return nil }
+        return any(of: leaders) ?? Leadership(role: .rescue, candidate: makeID(), epoch: 1, until: clock.now)
+    }
+
+    /// One has many jobs, the others have few.
+    mutating func tenant() -> String {
+        flip() ? "acme" : ["other", "third", "fourth"][number(3)]
+    }
+
     /// A number from 0 up to, not including, a limit.
-    private mutating func number(_ limit: Int) -> Int { Int.random(in: 0..<limit, using: &random) }
-    private mutating func flip() -> Bool { number(2) == 0 }
-    private mutating func any<Element>(of elements: [Element]) -> Element? { elements.randomElement(using: &random) }
+    mutating func number(_ limit: Int) -> Int { Int.random(in: 0..<limit, using: &random) }
+    mutating func flip() -> Bool { number(2) == 0 }
+    mutating func any<Element>(of elements: [Element]) -> Element? { elements.randomElement(using: &random) }
     private func makeID<Kind>() -> Identifier<Kind> { clock.surroundings.makeID() }
 }

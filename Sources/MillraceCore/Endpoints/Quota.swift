@@ -47,8 +47,11 @@ public struct RateLimit: Sendable, Codable, Equatable {
     public func take(_ arrival: inout Int64, at now: Timestamp) -> Duration? {
         let now = now.milliseconds * 1000
         let spacing = max(1, per.milliseconds * 1000 / Int64(max(1, jobs)))
-        let next = max(arrival, now) + spacing
-        let early = next - spacing * Int64(max(1, burst)) - now
+        let room = spacing * Int64(max(1, burst))
+        // No job moves it further than this: such an arrival is from before the clock was set back, and would close the door for as long.
+        let known = arrival <= now + room ? arrival : now
+        let next = max(known, now) + spacing
+        let early = next - room - now
         guard early <= 0 else { return .microseconds(early) }
         arrival = next
         return nil

@@ -11,7 +11,7 @@ extension InMemoryState {
         if let limit = demand.quotas.endpoint.runningMax { left = min(left, limit - byTenant.values.reduce(0, +)) }
         var leased: [Job] = []
         for priority in (0...9).reversed() where left > 0 {
-            var share = FairShare(candidates(demand, priority), room: room)
+            var share = FairShare(candidates(demand, priority, at: now), room: room)
             let filled = share.fill(left) { take($1, from: $0, for: demand, at: now, in: surroundings) }
             for lane in share.served {
                 lastTurn += 1
@@ -24,11 +24,12 @@ extension InMemoryState {
         return leased
     }
 
-    private func candidates(_ demand: LeaseDemand, _ priority: Int) -> [FairShare<LaneKey>.Candidate] {
+    private func candidates(_ demand: LeaseDemand, _ priority: Int, at now: Timestamp) -> [FairShare<LaneKey>.Candidate] {
         queued.compactMap { key, list in
             guard key.endpoint == demand.endpoint, key.variant == demand.variant, key.priority == priority, !list.elements.isEmpty
             else { return nil }
             let turn = turns[key] ?? .init()
+            guard turn.readyAt <= now else { return nil }
             return .init(lane: key, tenant: key.tenant, queued: list.elements.count, running: turn.running, turn: turn.last)
         }
     }
@@ -44,6 +45,7 @@ extension InMemoryState {
             taken.append(transition)
         }
         for transition in taken { apply(transition, at: now) }
+        if taken.count < count { turns[lane]?.readyAt = queued[lane]?.elements.first?.runAt ?? Timestamp(milliseconds: .max) }
         return taken.map(\.job)
     }
 }

@@ -34,6 +34,8 @@ extension InMemoryState {
         case .queued:
             let position = position(of: job)
             queued[LaneKey(job), default: .init()].insert(position)
+            let turn = turns[LaneKey(job)] ?? .init()
+            turns[LaneKey(job), default: turn].readyAt = min(turn.readyAt, job.runAt)
         case .running:
             running.insert(job.id)
             turns[LaneKey(job), default: .init()].running += 1

@@ -187,7 +187,8 @@ extension InMemoryStore: JobStore {
 
     public func cancel(matching filter: JobFilter, limit: Int) async throws -> Int {
         write { state in
-            let asked = state.oldest(filter.limited(to: .living)).compactMap { JobTransition.cancel($0, in: surroundings) }.prefix(max(limit, 0))
+            let asked = state.oldest(filter.limited(to: .living)).filter { $0.cancelRequestedAt == nil }.prefix(max(limit, 0))
+                .compactMap { JobTransition.cancel($0, in: surroundings) }
             for transition in asked { state.apply(transition, at: surroundings.now()) }
             return asked.count
         }

@@ -57,6 +57,9 @@ struct InMemoryState: Sendable {
     struct Turn {
         var last: Int64 = 0
         var running = 0
+        /// Never later than when the first queued job of the lane is due; too early at times, and mended by the lease that looks in
+        /// vain. Other stores keep it to be fast; here it makes them agree on the order in which lanes are asked.
+        var readyAt = Timestamp(milliseconds: 0)
     }
 
     var entries: [JobID: Entry] = [:]

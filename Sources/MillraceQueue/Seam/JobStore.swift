@@ -7,7 +7,7 @@ import MillraceCore
 /// the job no longer runs, nothing changes and the answer says ``LeaseVerdict/lost``.
 ///
 /// A job's inline `input` may be long and is a worker's business: ``lease(_:)`` gives it, everything else leaves it out.
-/// Inline outputs are given by ``job(_:)`` and with the answer of a write, and left out of lists.
+/// Inline outputs are short and given with their job everywhere.
 ///
 /// A store decides nothing: what a state becomes is computed by ``JobTransition``, so that every store agrees.
 /// Implementations pass `JobStoreConformance`.
