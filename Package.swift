@@ -158,7 +158,8 @@ let package = Package(
             uses: ["MillracePipelines", "MillraceRunnerONNX", "MillraceInference", "MillraceText", "MillraceVision", "MillraceCore"],
             resources: [.copy("Fixtures")]),
         suite("MillraceLocalTests", uses: ["MillraceLocal", "MillraceConformance", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
-        suite("MillraceAppTests", uses: ["MillraceApp", "MillraceCore"]),
+        suite(
+            "MillraceAppTests", uses: ["MillraceApp", "MillraceCloud", "MillraceCore", "MillraceLocal", "MillraceQueue", "MillraceScaling"], [log]),
         suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
     ]
 )

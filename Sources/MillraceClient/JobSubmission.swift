@@ -30,14 +30,21 @@ public struct JobSubmission: Sendable {
     public var priority: Int?
     /// Where the webhook of the final state goes.
     public var callback: String?
-    /// After which a job that no worker has taken expires.
+    /// After which a job that no worker has taken expires, from when it may run.
     public var timeToLive: Duration?
+    /// Not run before this time.
+    public var runAt: Timestamp?
+    /// Not run before so much time has passed since its acceptance, in place of `runAt`.
+    public var delay: Duration?
+    /// From acceptance to the end of the whole job, whatever its attempts.
+    public var deadline: Duration?
     /// Two submissions with one key are one job. `nil`: a new key, so that only tries of this one call are one.
     public var idempotencyKey: String?
 
     public init(
         input: JSONValue? = nil, files: [File] = [], parameters: [String: JSONValue] = [:], priority: Int? = nil,
-        callback: String? = nil, timeToLive: Duration? = nil, idempotencyKey: String? = nil
+        callback: String? = nil, timeToLive: Duration? = nil, runAt: Timestamp? = nil, delay: Duration? = nil,
+        deadline: Duration? = nil, idempotencyKey: String? = nil
     ) {
         self.input = input
         self.files = files
@@ -45,13 +52,16 @@ public struct JobSubmission: Sendable {
         self.priority = priority
         self.callback = callback
         self.timeToLive = timeToLive
+        self.runAt = runAt
+        self.delay = delay
+        self.deadline = deadline
         self.idempotencyKey = idempotencyKey
     }
 
     var request: SubmitRequest {
         SubmitRequest(
             input: input, parameters: parameters.isEmpty ? nil : parameters, priority: priority, callback: callback,
-            timeToLiveSeconds: timeToLive?.seconds)
+            timeToLiveSeconds: timeToLive?.seconds, runAt: runAt, delaySeconds: delay?.seconds, deadlineSeconds: deadline?.seconds)
     }
 }
 

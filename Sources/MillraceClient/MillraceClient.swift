@@ -58,12 +58,7 @@ public struct MillraceClient: Sendable {
     public func jobs(
         endpoint: String? = nil, states: [JobState] = [], limit: Int? = nil, cursor: String? = nil
     ) async throws -> JobList {
-        var query: [(String, String)] = []
-        if let endpoint { query.append(("endpoint", endpoint)) }
-        if !states.isEmpty { query.append(("state", states.map(\.rawValue).joined(separator: ","))) }
-        if let limit { query.append(("limit", "\(limit)")) }
-        if let cursor { query.append(("cursor", cursor)) }
-        return try await exchange.json(.get("/v1/jobs", query: query))
+        try await jobs(JobSelection(endpoint: endpoint, state: states.isEmpty ? nil : states), limit: limit, cursor: cursor)
     }
 
     public func logs(of id: JobID) async throws -> [LogList.Line] {

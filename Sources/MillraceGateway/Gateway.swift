@@ -88,12 +88,16 @@ private struct Rooms {
         ).add(to: &doors)
         BulkRoutes(endpoints: directory, admission: admission, intake: intake, bytesMax: configuration.bulkBytesMax).add(to: &doors)
         jobs.add(to: &doors)
+        ManyJobsRoutes(queue: queue, surroundings: surroundings).add(to: &doors)
+        HistoryRoutes(queue: queue, jobs: jobs).add(to: &doors)
         EventRoutes(queue: queue, jobs: jobs, surroundings: surroundings, heartbeat: configuration.eventHeartbeat).add(to: &doors)
         ResultRoutes(jobs: jobs, answer: answer).add(to: &doors)
         UploadRoutes(intake: intake, bytesMax: uploadBytesMax).add(to: &doors)
         BlobRoutes(intake: intake, signer: signer, answer: answer, bytesMax: uploadBytesMax).add(to: &doors)
+        let overview = Overview(queue: queue, directory: directory, startProblem: configuration.startProblem)
+        EndpointRoutes(queue: queue, directory: directory, overview: overview).add(to: &doors)
         StatusRoutes(
-            queue: queue, overview: Overview(queue: queue, directory: directory, startProblem: configuration.startProblem), version: configuration.version,
+            queue: queue, overview: overview, version: configuration.version,
             effectiveSettings: configuration.effectiveSettings, prometheus: prometheus, startedAt: surroundings.now(),
             surroundings: surroundings, acceptance: acceptance
         ).add(to: &doors)

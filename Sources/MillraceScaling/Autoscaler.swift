@@ -8,7 +8,12 @@ import Synchronization
 public protocol ScalingSource: Sendable {
     /// One observation per variant that is configured, with `instances` that have not registered yet as starting.
     func observe(instances: [FleetInstance]) async throws -> [VariantObservation]
+    /// - Throws: `leadership_lost` when another gateway has taken over.
     func drain(_ workers: [WorkerID]) async throws
+    /// Whether this process leads the scaling of what gateways share.
+    func leads() async throws -> Bool
+    /// Gives the lead back, so that another gateway need not wait for its end.
+    func resign() async
     /// The worker of this instance is gone: its leases end now, not when they expire.
     func workerEnded(instance: InstanceID, of endpoint: String, status: String, stderrTail: String) async throws -> WorkerEnding
     /// Gives whoever waits on the hints one.
@@ -24,10 +29,19 @@ public enum WorkerEnding: Sendable, Equatable {
     case wasReady
 }
 
+/// Whose the workers of a fleet are.
+public enum FleetOwnership: Sendable {
+    /// This process's alone, as are processes that it started: it scales them whatever other gateways do.
+    case own
+    /// All gateways'. Only the one that leads starts and stops workers; the others look on.
+    case shared
+}
+
 /// Holds each fleet at the number of workers that the policy asks for.
 public struct Autoscaler: Service {
     private let source: any ScalingSource
     private let fleet: any Fleet
+    private let ownership: FleetOwnership
     private let policy: any ScalingPolicy
     private let surroundings: Surroundings
     private let logger: Logger
@@ -36,10 +50,12 @@ public struct Autoscaler: Service {
     private let backoffs = SharedBackoffs()
 
     public init(
-        source: any ScalingSource, fleet: any Fleet, policy: any ScalingPolicy, surroundings: Surroundings, logger: Logger
+        source: any ScalingSource, fleet: any Fleet, ownership: FleetOwnership = .own, policy: any ScalingPolicy,
+        surroundings: Surroundings, logger: Logger
     ) {
         self.source = source
         self.fleet = fleet
+        self.ownership = ownership
         self.policy = policy
         self.surroundings = surroundings
         self.logger = logger
@@ -53,6 +69,7 @@ public struct Autoscaler: Service {
                 group.addTask { await scale() }
             }
         }
+        await source.resign()
     }
 
     private func scale() async {
@@ -64,6 +81,8 @@ public struct Autoscaler: Service {
                 next = min(next, try await step(&memory) ?? next)
             } catch is CancellationError {
                 return
+            } catch let error as MillraceError where error.code == .leadershipLost {
+                logger.info("another gateway scales now")
             } catch {
                 logger.warning("scaling step failed; the next one follows", metadata: ["error": "\(error)"])
             }
@@ -73,6 +92,7 @@ public struct Autoscaler: Service {
 
     /// - Returns: when to look again.
     private func step(_ memory: inout RegistrationMemory) async throws -> Timestamp? {
+        if ownership == .shared { guard try await source.leads() else { return nil } }
         var next: Timestamp?
         for observation in memory.corrected(try await source.observe(instances: fleet.instances())) {
             let decision = policy.decide(observation)

@@ -26,6 +26,7 @@ struct CommandFixture: Sendable {
     var usesColor = false
     var width = 80
     var variables: [String: String] = ["MILLRACE_DATA": "/nowhere"]
+    var answer: (@Sendable (String) -> String?)?
     var interruption: @Sendable () async -> Void = { await CommandFixture.cancellation() }
 
 
@@ -60,7 +61,7 @@ struct CommandFixture: Sendable {
             random: Surroundings.system.random)
         let status = await CommandRun.run(
             Root.self, arguments,
-            in: CommandSurroundings(variables: variables, console: console, surroundings: surroundings, interruption: interruption))
+            in: CommandSurroundings(variables: variables, console: console, surroundings: surroundings, interruption: interruption, answer: answer))
         return Outcome(
             status: status, output: String(decoding: output.withLock { $0 }, as: UTF8.self),
             error: String(decoding: error.withLock { $0 }, as: UTF8.self))

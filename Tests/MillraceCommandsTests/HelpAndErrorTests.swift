@@ -24,7 +24,9 @@ struct HelpAndErrorTests {
         "of every command are as they were",
         arguments: [
             [], ["submit"], ["jobs"], ["jobs", "list"], ["jobs", "show"], ["jobs", "watch"], ["jobs", "result"], ["jobs", "logs"],
-            ["jobs", "cancel"], ["jobs", "retry"], ["endpoints"], ["workers"],
+            ["jobs", "cancel"], ["jobs", "retry"], ["jobs", "count"], ["jobs", "history"], ["endpoints"], ["endpoints", "list"], ["endpoints", "pause"],
+            ["endpoints", "resume"], ["endpoints", "drain"], ["dead-letters"], ["dead-letters", "list"], ["dead-letters", "show"],
+            ["dead-letters", "redrive"], ["workers"],
         ])
     func help(command: [String]) async throws {
         let outcome = await CommandFixture().run(command + ["--help"])
@@ -37,6 +39,8 @@ struct HelpAndErrorTests {
         let lines = [
             ["submit"], ["submit", "ocr"], ["submit", "ocr", "x", "--output", "y"], ["submit", "ocr", "x", "--param", "novalue"],
             ["submit", "ocr", "x", "--priority", "10"], ["jobs", "show", "123"], ["jobs", "list", "--state", "runing"], ["nonsense"],
+            ["jobs", "cancel"], ["jobs", "cancel", "--all", "--endpoint", "ocr"], ["jobs", "cancel", "--state", "failed"],
+            ["submit", "ocr", "x", "--delay", "soon"], ["submit", "ocr", "x", "--run-at", "2020-01-01T00:00:00Z"], ["dead-letters", "redrive"],
             ["submit", "ocr", "--input", "no json"],
         ]
         var text = ""

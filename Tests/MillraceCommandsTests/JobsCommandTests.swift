@@ -45,10 +45,18 @@ struct JobsCommandTests {
         }
     }
 
+    static let history = #"""
+        {"history":[
+        {"sequence":1,"at":"2026-11-21T10:00:00.000Z","state":"queued","attempt":0,"reason":"submitted"},
+        {"sequence":2,"at":"2026-11-21T10:00:02.500Z","state":"running","attempt":1,"reason":"leased","worker":"01931d7f-7f4c-7000-8000-00000000000a"},
+        {"sequence":5,"at":"2026-11-21T10:00:04.500Z","state":"queued","attempt":1,"reason":"retry after bad_page","runAt":"2026-11-21T10:00:13.500Z"}]}
+        """#
+
     @Test("show lists every fact once")
     func show() async throws {
-        let (outcome, _) = try await CommandFixture().run("jobs", "show", "\(SampleJob.id)") { _ in
-            .json(
+        let (outcome, _) = try await CommandFixture().run("jobs", "show", "\(SampleJob.id)") { request in
+            if request.path.hasSuffix("/history") { return .json(Self.history) }
+            return .json(
                 SampleJob.json(.failed) { job in
                     job.attempt = 2
                     job.parameters = ["language": "en"]
@@ -70,6 +78,11 @@ struct JobsCommandTests {
                 hint       less input
                 stderr     one
                 stderr     \u{FFFD}two
+
+                TIME                      AFTER  STATE    ATTEMPT  WHY                               WORKER
+                2026-11-21T10:00:00.000Z         queued            submitted
+                2026-11-21T10:00:02.500Z  2.5 s  running        1  leased                            01931d7f-7f4c-7000-8000-00000000000a
+                2026-11-21T10:00:04.500Z    2 s  queued         1  retry after bad_page (waits 9 s)
 
                 """)
     }
@@ -117,8 +130,8 @@ struct JobsCommandTests {
         let (all, _) = try await CommandFixture().run("endpoints") { _ in .json(body) }
         #expect(
             all.output == """
-                ENDPOINT  QUEUED  RUNNING  WORKERS  MODEL   DESCRIPTION
-                ocr            2        1        1  pp-ocr  reads documents
+                ENDPOINT  MODE  QUEUED  RUNNING  WORKERS  MODEL   DESCRIPTION
+                ocr       open       2        1        1  pp-ocr  reads documents
 
                 """)
         let (one, _) = try await CommandFixture().run("endpoints", "ocr") { _ in .json(body) }

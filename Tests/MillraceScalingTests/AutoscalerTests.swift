@@ -30,14 +30,59 @@ import Testing
             group.cancelAll()
         }
     }
+
+    @Test func `a shared fleet is left alone until this gateway leads, and the lead is given back at the end`() async throws {
+        let source = ScriptedSource([[.init(instance: "w1", id: nil, activity: .starting)]], leads: [false, false, true])
+        let fleet = RecordingFleet()
+        let scaler = Autoscaler(
+            source: source, fleet: fleet, ownership: .shared, policy: BacklogPolicy(), surroundings: .system, logger: Logger(label: "test"))
+        try await runUntilFirstTarget(scaler, fleet)
+        #expect(source.asked == 3)
+        #expect(source.hasResigned)
+    }
+
+    @Test func `a fleet of its own is scaled whoever leads`() async throws {
+        let source = ScriptedSource([[.init(instance: "w1", id: nil, activity: .starting)]], leads: [false])
+        let fleet = RecordingFleet()
+        try await runUntilFirstTarget(
+            Autoscaler(source: source, fleet: fleet, policy: BacklogPolicy(), surroundings: .system, logger: Logger(label: "test")), fleet)
+        #expect(source.asked == 0)
+    }
+
+    private func runUntilFirstTarget(_ scaler: Autoscaler, _ fleet: RecordingFleet) async throws {
+        let targets = fleet.targets.stream
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await scaler.run() }
+            for await _ in targets { break }
+            group.cancelAll()
+        }
+    }
 }
 
 /// Shows one list of workers after the other.
 private final class ScriptedSource: ScalingSource {
     private let script: [[VariantObservation.Worker]]
     private let position = Mutex(0)
+    private let answers: [Bool]
+    private let lead = Mutex((asked: 0, resigned: false))
 
-    init(_ script: [[VariantObservation.Worker]]) { self.script = script }
+    init(_ script: [[VariantObservation.Worker]], leads: [Bool] = [true]) {
+        self.script = script
+        answers = leads
+    }
+
+    /// How often it was asked whether it leads.
+    var asked: Int { lead.withLock { $0.asked } }
+    var hasResigned: Bool { lead.withLock { $0.resigned } }
+
+    func leads() async throws -> Bool {
+        lead.withLock { lead in
+            defer { lead.asked += 1 }
+            return answers[min(lead.asked, answers.count - 1)]
+        }
+    }
+
+    func resign() async { lead.withLock { $0.resigned = true } }
 
     func advance() {
         position.withLock { $0 = min($0 + 1, script.count - 1) }

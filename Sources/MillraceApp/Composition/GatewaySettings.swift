@@ -79,6 +79,18 @@ struct EffectiveSettings {
             ],
             "runLimit": .string(Quantity.shown(endpoint.runLimit)), "retention": .string(Quantity.shown(endpoint.retention)),
             "timeToLive": endpoint.timeToLive.map { .string(Quantity.shown($0)) } ?? .null,
+            "deadline": endpoint.deadline.map { .string(Quantity.shown($0)) } ?? .null,
+            "retentionMax": endpoint.retentionMax.map { .integer(Int64($0)) } ?? .null,
+            "quotas": ["endpoint": json(of: endpoint.quotas.endpoint), "tenant": json(of: endpoint.quotas.tenant)],
+        ]
+    }
+
+    private static func json(of quota: Quota) -> JSONValue {
+        [
+            "queuedMax": quota.queuedMax.map { .integer(Int64($0)) } ?? .null,
+            "runningMax": quota.runningMax.map { .integer(Int64($0)) } ?? .null,
+            "rate": quota.rate.map { .string(Quantity.shown($0)) } ?? .null,
+            "burst": quota.rate.map { .integer(Int64($0.burst)) } ?? .null,
         ]
     }
 }

@@ -49,7 +49,7 @@ public struct ServerApp: Sendable {
         data.removeScratch(except: try await fleet.instances().map(\.id))
         let source = StoreScalingSource(
             store: store, endpoints: settings.endpoints, lease: settings.lease, adoption: adoption, startFailures: startFailures,
-            surroundings: surroundings)
+            leader: Leader(store, role: .scaling, for: settings.lease, surroundings: surroundings), surroundings: surroundings)
         let announcer = Announcer(gateway: gateway, settings: settings, data: data, firstKey: firstKey, announce: announce)
         // Stopped in reverse: first the workers drain, while the gateway still takes their last words.
         try await run([

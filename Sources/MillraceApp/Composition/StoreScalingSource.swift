@@ -11,19 +11,27 @@ struct StoreScalingSource: ScalingSource {
     let lease: Duration
     let adoption: WorkerAdoption
     let startFailures: StartFailures
+    /// Of the role ``LeadershipRole/scaling``.
+    let leader: Leader
     let surroundings: Surroundings
 
     func observe(instances: [FleetInstance]) async throws -> [VariantObservation] {
         let backlog = try await store.backlog()
         let workers = try await store.workers()
+        let paused = Set(try await store.modes().filter { $0.mode == .paused }.map(\.endpoint))
         // A worker may have been started by a server that was killed before the worker registered.
         let instances = instances + adoption.adopt(workers.filter { worker in !instances.contains { $0.id == worker.instance } })
         for worker in workers where worker.readyAt != nil { startFailures.succeeded(worker.endpoint) }
         return endpoints.map { endpoint in
             let waiting = backlog.first { $0.endpoint == endpoint.name && $0.variant == endpoint.variant }
+            let isPaused = paused.contains(endpoint.name)
+            var scaling = endpoint.scaling
+            // What a paused endpoint has waiting is no reason for a worker, and nor is the number that always run.
+            if isPaused { scaling.min = 0 }
             return VariantObservation(
-                endpoint: endpoint.name, variant: endpoint.variant, scaling: endpoint.scaling, now: surroundings.now(),
-                ready: waiting?.ready ?? 0, running: waiting?.running ?? 0, oldestReadyAt: waiting?.oldestReadyAt,
+                endpoint: endpoint.name, variant: endpoint.variant, scaling: scaling, now: surroundings.now(),
+                ready: isPaused ? 0 : waiting?.ready ?? 0, running: waiting?.running ?? 0,
+                oldestReadyAt: isPaused ? nil : waiting?.oldestReadyAt,
                 workers: activities(
                     of: instances.filter { $0.endpoint == endpoint.name && $0.variant == endpoint.variant }, in: workers))
         }
@@ -49,7 +57,22 @@ struct StoreScalingSource: ScalingSource {
     }
 
     func drain(_ workers: [WorkerID]) async throws {
-        try await store.drain(workers)
+        do {
+            // Without the lead (the epoch of a server that was killed may last a little) there is no epoch to carry; the
+            // workers of an own fleet are this process's all the same.
+            try await store.drain(workers, by: try await leader.leadership())
+        } catch let error as MillraceError where error.code == .leadershipLost {
+            leader.forget()
+            throw error
+        }
+    }
+
+    func leads() async throws -> Bool {
+        try await leader.leadership() != nil
+    }
+
+    func resign() async {
+        await leader.resign()
     }
 
     func workerEnded(instance: InstanceID, of endpoint: String, status: String, stderrTail: String) async throws -> WorkerEnding {

@@ -69,12 +69,32 @@ struct EndpointReader {
         }
         if let value = reader.duration("runLimit", &faults) { endpoint.runLimit = value }
         if let value = reader.duration("timeToLive", &faults) { endpoint.timeToLive = value }
+        if let value = reader.duration("deadline", &faults) { endpoint.deadline = value }
         if let value = reader.duration("retention", &faults) { endpoint.retention = value }
+        if let value = reader.integer("retentionMax", &faults) { endpoint.retentionMax = value }
+        reader.mapping("quotas", &faults) { reader, faults in
+            reader.mapping("endpoint", &faults) { reader, faults in endpoint.quotas.endpoint = quota(&reader, &faults) }
+            reader.mapping("tenant", &faults) { reader, faults in endpoint.quotas.tenant = quota(&reader, &faults) }
+        }
+    }
+
+    private func quota(_ reader: inout MappingReader, _ faults: inout Faults) -> Quota {
+        var quota = Quota()
+        quota.queuedMax = reader.integer("queuedMax", &faults, in: 1...Int.max)
+        quota.runningMax = reader.integer("runningMax", &faults, in: 1...Int.max)
+        quota.rate = reader.value("rate", "a number of jobs in a time, such as 100/s, 600/m or 5000/h", &faults) {
+            $0.scalar.flatMap { Quantity.rate($0.string) }
+        }
+        if let burst = reader.integer("burst", &faults, in: 1...1_000_000_000) {
+            if quota.rate == nil { faults.add("\"\(reader.full("burst"))\" needs \"\(reader.full("rate"))\" beside it") }
+            quota.rate?.burst = burst
+        }
+        return quota
     }
 
     private func fill(_ scaling: inout ScalingConfiguration, from reader: inout MappingReader, _ faults: inout Faults) {
         if let value = reader.integer("min", &faults) { scaling.min = value }
-        if let value = reader.integer("max", &faults, in: 1...10_000) { scaling.max = value } else { scaling.max = max(scaling.max, scaling.min) }
+        if let value = reader.integer("max", &faults, in: 0...10_000) { scaling.max = value } else { scaling.max = max(scaling.max, scaling.min) }
         if let value = reader.duration("idle", &faults) { scaling.idle = value }
         if let value = reader.duration("drain", &faults) { scaling.drain = value }
         reader.mapping("policy", &faults) { reader, faults in

@@ -31,6 +31,21 @@ enum Quantity {
         return Int64(text).flatMap { $0 >= 0 ? $0 : nil }
     }
 
+    /// `100/s`, `600/m`, `5000/h`, `100000/d`.
+    static func rate(_ text: String) -> RateLimit? {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { $0.trimmingPrefix(" ") }
+        let lengths: [Substring: Duration] = ["s": .seconds(1), "m": .seconds(60), "h": .seconds(3600), "d": .seconds(86_400)]
+        guard parts.count == 2, let per = lengths[parts[1]], let jobs = Int(parts[0].last == " " ? parts[0].dropLast() : parts[0]),
+            (1...1_000_000).contains(jobs)
+        else { return nil }
+        return RateLimit(jobs: jobs, per: per)
+    }
+
+    static func shown(_ rate: RateLimit) -> String {
+        let units: [(String, Duration)] = [("s", .seconds(1)), ("m", .seconds(60)), ("h", .seconds(3600)), ("d", .seconds(86_400))]
+        return "\(rate.jobs)/\(units.first { $0.1 == rate.per }?.0 ?? shown(rate.per))"
+    }
+
     static func shown(_ duration: Duration) -> String {
         let milliseconds = duration.milliseconds
         for (unit, length) in durationUnits.reversed() where milliseconds >= length.milliseconds && milliseconds % length.milliseconds == 0 {

@@ -66,7 +66,8 @@ struct HTTPExchange: Sendable {
                 let response = try await http.execute(try prepared(request), deadline: .distantFuture)
                 if (200..<300).contains(response.status.code) { return response }
                 let problem = try await problem(of: response)
-                guard isPassing(response.status), request.isRepeatable, tries < Self.triesMax else { throw problem }
+                guard isPassing(response), (problem as? ProblemDetails)?.code != "endpoint_draining", request.isRepeatable, tries < Self.triesMax
+                else { throw problem }
                 try await surroundings.sleep(pause(after: tries, response))
             } catch {
                 let fault = fault(error)
@@ -98,13 +99,20 @@ struct HTTPExchange: Sendable {
         return text.addingPercentEncoding(withAllowedCharacters: plain) ?? ""
     }
 
-    private func isPassing(_ status: HTTPResponseStatus) -> Bool {
-        status == .serviceUnavailable || status == .tooManyRequests || status == .badGateway
+    /// Whether it makes sense to ask again soon.
+    private func isPassing(_ response: HTTPClientResponse) -> Bool {
+        [.serviceUnavailable, .tooManyRequests, .badGateway].contains(response.status) && Self.asked(response) ?? .zero <= Self.pauseMax
+    }
+
+    private static let pauseMax: Duration = .seconds(10)
+
+    /// How long the server wants a client to stay away.
+    private static func asked(_ response: HTTPClientResponse) -> Duration? {
+        response.headers.first(name: "Retry-After").flatMap { Int($0) }.map { .seconds($0) }
     }
 
     private func pause(after tries: Int, _ response: HTTPClientResponse?) -> Duration {
-        let asked = response?.headers.first(name: "Retry-After").flatMap { Int($0) }.map { Duration.seconds($0) }
-        return min(asked ?? .milliseconds(200 << (tries - 1)), .seconds(10))
+        min(response.flatMap(Self.asked) ?? .milliseconds(200 << (tries - 1)), Self.pauseMax)
     }
 
     private func problem(of response: HTTPClientResponse) async throws -> any Error {

@@ -24,6 +24,9 @@ struct MultipartForm: Sendable {
         if let priority = request.priority { add(field: "priority", "\(priority)") }
         if let callback = request.callback { add(field: "callback", callback) }
         if let seconds = request.timeToLiveSeconds { add(field: "timeToLiveSeconds", "\(seconds)") }
+        if let time = request.runAt { add(field: "runAt", "\(time)") }
+        if let seconds = request.delaySeconds { add(field: "delaySeconds", "\(seconds)") }
+        if let seconds = request.deadlineSeconds { add(field: "deadlineSeconds", "\(seconds)") }
         for file in submission.files {
             let bytes = try await LocalFile.size(of: file.path)
             let filename = file.filename ?? file.path.split(separator: "/").last.map(String.init) ?? file.path

@@ -31,18 +31,47 @@ extension JobsCommand {
 
     struct CancelCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "cancel", abstract: "Stop jobs.", discussion: "A job that runs stops a little later, when its model hears of it.")
+            commandName: "cancel", abstract: "Stop jobs, by their ids or many at once.",
+            usage: "millrace jobs cancel [<jobs> ...] [<options>]",
+            discussion: """
+                A job that runs stops a little later, when its model hears of it. On a terminal many jobs are counted first, and
+                you are asked.
+
+                EXAMPLES:
+                  millrace jobs cancel 01931d7f-7f4c-7000-8000-000000000001
+                  millrace jobs cancel --endpoint ocr --state queued
+                  millrace jobs cancel --created-before 2h --yes
+                  millrace jobs cancel --all
+                """)
 
         @Argument(help: "The ids of the jobs.")
-        var jobs: [JobID]
+        var jobs: [JobID] = []
 
-        @Flag(help: "Print the jobs as lines of JSON.")
+        @OptionGroup var select: SelectionOptions
+
+        @Option(help: "Only jobs in this state: queued or running. (default: both)")
+        var state: String?
+
+        @Flag(help: "Every queued and running job.")
+        var all = false
+
+        @Flag(name: .shortAndLong, help: "Do not ask.")
+        var yes = false
+
+        @Flag(help: "Print the jobs as lines of JSON, or how many were changed.")
         var json = false
 
         @OptionGroup var connection: ConnectionOptions
 
+        func validate() throws { try ManyJobs.check(jobs, try selection()) }
+
+        private func selection() throws -> JobSelection {
+            select.selection(try .parse(state, of: ManyJobs.Action.cancel.allowed), all: all)
+        }
+
         func run() async throws {
-            try await Steering.each(jobs, connection, json) { try await $0.cancel($1) }
+            guard jobs.isEmpty else { return try await Steering.each(jobs, connection, json) { try await $0.cancel($1) } }
+            try await ManyJobs(client: try connection.client(), action: .cancel, selection: try selection()).run(asks: !yes, json: json)
         }
     }
 
@@ -50,10 +79,10 @@ extension JobsCommand {
         static let configuration = CommandConfiguration(
             commandName: "retry", abstract: "Run jobs again that failed, were cancelled or expired.",
             discussion: """
+                To send many failed jobs round again at once, see `millrace dead-letters redrive`.
+
                 EXAMPLES:
                   millrace jobs retry 01931d7f-7f4c-7000-8000-000000000001
-                  millrace jobs list --state failed --json | jq -r '.jobs[].id' |
-                    xargs millrace jobs retry
                 """)
 
         @Argument(help: "The ids of the jobs.")

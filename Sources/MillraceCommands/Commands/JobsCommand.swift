@@ -8,12 +8,13 @@ struct JobsCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES:
               millrace jobs list --state failed
+              millrace jobs cancel --endpoint ocr --state queued
               millrace jobs watch 01931d7f-7f4c-7000-8000-000000000001
               millrace jobs result 01931d7f-7f4c-7000-8000-000000000001 --output report.json
             """,
         subcommands: [
-            ListCommand.self, ShowCommand.self, WatchCommand.self, ResultCommand.self, LogsCommand.self, CancelCommand.self,
-            RetryCommand.self,
+            ListCommand.self, CountCommand.self, ShowCommand.self, WatchCommand.self, ResultCommand.self, LogsCommand.self,
+            HistoryCommand.self, CancelCommand.self, RetryCommand.self,
         ],
         defaultSubcommand: ListCommand.self)
 }

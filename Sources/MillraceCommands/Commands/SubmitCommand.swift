@@ -16,6 +16,7 @@ struct SubmitCommand: AsyncParsableCommand {
               millrace submit ocr report.pdf --wait --output report.json
               millrace submit sentiment --input '{"text": "a fine day"}' --wait
               millrace submit classify cat.jpg dog.jpg --param topK=3 --wait -o out/
+              millrace submit ocr report.pdf --delay 10m --deadline 1h
               id=$(millrace submit ocr report.pdf --callback https://example.com/done)
 
             Ctrl-C while waiting stops the waiting, not the job.
@@ -45,8 +46,17 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(help: "0 (last) to 9 (first). (default: 5)")
     var priority: Int?
 
-    @Option(help: "Seconds after which a job that no worker has taken expires.")
-    var timeToLive: Double?
+    @Option(help: ArgumentHelp("Not before this time: 2026-11-21T18:00:00Z, or with an offset such as +01:00.", valueName: "time"))
+    var runAt: Timestamp?
+
+    @Option(help: ArgumentHelp("Not before so long from now: 90s, 10m, 2h, 1d.", valueName: "duration"))
+    var delay: DurationArgument?
+
+    @Option(help: ArgumentHelp("Give the job up when it has not ended after so long, all attempts together: 90s, 10m, 2h, 1d.", valueName: "duration"))
+    var deadline: DurationArgument?
+
+    @Option(help: ArgumentHelp("Give the job up when no worker has taken it for so long: 90s, 10m, 2h, 1d.", valueName: "duration"))
+    var timeToLive: DurationArgument?
 
     @Option(help: "Submissions with the same key are one job.")
     var idempotencyKey: String?
@@ -62,7 +72,8 @@ struct SubmitCommand: AsyncParsableCommand {
         }
         if output != nil, !wait { throw ValidationError("--output needs --wait; later, `millrace jobs result` saves a result") }
         if let priority, !(0...9).contains(priority) { throw ValidationError("--priority goes from 0 (last) to 9 (first)") }
-        if let timeToLive, !(timeToLive > 0) { throw ValidationError("--time-to-live must be more than 0 seconds") }
+        if runAt != nil, delay != nil { throw ValidationError("give --run-at or --delay, not both") }
+        if let runAt, runAt <= CommandSurroundings.current.surroundings.now() { throw ValidationError("--run-at \(runAt) has passed") }
         _ = try Self.parameters(parameters)
     }
 
@@ -88,7 +99,8 @@ struct SubmitCommand: AsyncParsableCommand {
     private func submission() throws -> JobSubmission {
         JobSubmission(
             input: try Self.input(input), files: files.map { .init(path: $0) }, parameters: try Self.parameters(parameters),
-            priority: priority, callback: callback, timeToLive: timeToLive.map { .seconds($0) }, idempotencyKey: idempotencyKey)
+            priority: priority, callback: callback, timeToLive: timeToLive?.duration, runAt: runAt, delay: delay?.duration,
+            deadline: deadline?.duration, idempotencyKey: idempotencyKey)
     }
 
     private func begin(_ job: JobResource, _ console: Console) throws {

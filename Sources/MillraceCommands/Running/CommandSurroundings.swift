@@ -10,10 +10,14 @@ public struct CommandSurroundings: Sendable {
     public var surroundings: Surroundings
     /// Ends when somebody presses Ctrl-C.
     public var interruption: @Sendable () async -> Void
+    /// Asks whoever sits at the terminal; `nil` where nobody does.
+    public var answer: (@Sendable (_ question: String) -> String?)?
 
     public init(
-        variables: [String: String], console: Console, surroundings: Surroundings, interruption: @escaping @Sendable () async -> Void
+        variables: [String: String], console: Console, surroundings: Surroundings, interruption: @escaping @Sendable () async -> Void,
+        answer: (@Sendable (_ question: String) -> String?)? = nil
     ) {
+        self.answer = answer
         self.variables = variables
         self.console = console
         self.surroundings = surroundings
@@ -27,8 +31,14 @@ public struct CommandSurroundings: Sendable {
     public static func process(_ variables: [String: String]) -> CommandSurroundings {
         CommandSurroundings(
             variables: variables, console: .standard(environment: variables), surroundings: .system,
-            interruption: { await Interrupt.wait() })
+            interruption: { await Interrupt.wait() }, answer: isatty(0) == 1 && isatty(2) == 1 ? ask : nil)
     }
+}
+
+/// Asks on standard error, so that what is piped stays clean.
+@Sendable private func ask(_ question: String) -> String? {
+    FileHandle.standardError.write(Data(question.utf8))
+    return readLine()
 }
 
 enum Interrupt {

@@ -22,6 +22,7 @@ enum JobText {
         case .queued where job.retrying:
             "attempt \(job.attempt + 1) of \(job.attemptsMax)"
                 + (job.runAt.map { $0 > now ? " in \(Quantities.duration($0.since(now)))" : "" } ?? "")
+        case .queued where job.runAt.map { $0 > now } ?? false: "starts in \(Quantities.duration(job.runAt!.since(now)))"
         case .succeeded: job.timing.runSeconds.map { "in \(Quantities.duration(.seconds($0)))" } ?? ""
         case .failed: job.error.map { "\($0.code): \($0.message)" } ?? ""
         case .queued, .cancelled, .expired: ""
@@ -55,8 +56,10 @@ enum JobText {
         func add(_ name: String, _ value: String?) { if let value { facts.append((name, value)) } }
         add("started", job.startedAt?.description)
         add("finished", job.finishedAt?.description)
-        add("next attempt", job.runAt?.description)
+        add(job.retrying ? "next attempt" : "runs at", job.runAt.map { "\($0)" + ($0 > now ? " (in \(Quantities.duration($0.since(now))))" : "") })
+        add("in queue", job.queue.map { standing($0, now: now) })
         add("expires", job.state == .queued ? job.expiresAt?.description : nil)
+        add("deadline", job.state.isFinal ? nil : job.deadline?.description)
         add("attempt", job.attempt > 0 ? "\(job.attempt) of \(job.attemptsMax)" : nil)
         add("crashes", job.crashes > 0 ? "\(job.crashes)" : nil)
         add("worker", job.worker?.description)
@@ -71,6 +74,13 @@ enum JobText {
         add("hint", job.error?.hint)
         if let tail = job.error?.stderrTail { for line in tail.split(whereSeparator: \.isNewline).suffix(10) { add("stderr", String(line)) } }
         return facts
+    }
+
+    /// `behind 12 jobs; starts in about 3.5 s`.
+    static func standing(_ queue: JobResource.Queue, now: Timestamp) -> String {
+        let place = queue.ahead == 0 ? "next" : "behind \(queue.aheadIsAtLeast == true ? "at least " : "")\(ManyJobs.words(queue.ahead))"
+        guard let start = queue.estimatedStart else { return place }
+        return place + (start > now ? "; starts in about \(Quantities.duration(start.since(now)))" : "; starts about now")
     }
 
     static func render(_ facts: [(String, String)]) -> [String] {

@@ -55,3 +55,10 @@ struct Table {
         return line
     }
 }
+
+extension Console {
+    /// A table, cut to the terminal's width when it goes to one.
+    func print(_ table: Table) throws {
+        for line in table.rendered(width: screen.outputIsTerminal ? screen.width() : nil) { try print(line) }
+    }
+}

@@ -27,9 +27,12 @@ extension Request {
     ///
     /// - Parameter fields: the names that an object may have at its top; any other is an error with the nearest known name.
     func json<Value: Decodable>(_ type: Value.Type = Value.self, bytesMax: Int, fields: [String]? = nil) async throws -> Value {
-        let data = try await bytes(atMost: bytesMax)
+        try Self.json(try await bytes(atMost: bytesMax), as: type, fields: fields)
+    }
+
+    static func json<Value: Decodable>(_ data: Data, as type: Value.Type = Value.self, fields: [String]? = nil) throws -> Value {
         try JSONDepth.check(data)
-        if let fields { try Self.checkFields(of: data, known: fields) }
+        if let fields { try checkFields(of: data, known: fields) }
         return try MillraceJSON.decode(type, from: data)
     }
 

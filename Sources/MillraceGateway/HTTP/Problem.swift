@@ -16,6 +16,10 @@ struct Problem: Error {
         self.error = error
         self.status = status ?? error.code.status
         self.headers = headers
+        if let wait = error.retryAfter {
+            // Whole seconds (RFC 9110, 10.2.3): never sooner than was meant, and never at once.
+            self.headers[.retryAfter] = "\(max(1, Int64(wait.seconds.rounded(.up))))"
+        }
     }
 
     init(_ code: ErrorCode, _ message: String, hint: String? = nil, headers: HTTPFields = [:]) {
@@ -72,11 +76,12 @@ extension ErrorCode {
         case .forbidden: .forbidden
         case .notFound, .endpointUnknown, .jobUnknown, .blobUnknown, .workerUnknown: .notFound
         case .methodNotAllowed: .methodNotAllowed
-        case .resultNotReady, .stateConflict, .leaseLost: .conflict
+        case .resultNotReady, .stateConflict, .leaseLost, .leadershipLost: .conflict
         case .tooLarge: .contentTooLarge
         case .unsupportedMediaType: .unsupportedMediaType
         case .rangeNotSatisfiable: .rangeNotSatisfiable
-        case .unavailable: .serviceUnavailable
+        case .quotaExceeded: .tooManyRequests
+        case .unavailable, .endpointDraining: .serviceUnavailable
         case .storageFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
         case .unknownParameter, .invalidParameter, .missingParameter, .missingInput, .emptyFile, .tooManyFiles,
             .imageTooLarge, .idempotencyConflict, .callbackRefused, .invalidInput, .imageDamaged, .columnMissing,

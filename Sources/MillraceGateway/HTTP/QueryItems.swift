@@ -19,7 +19,10 @@ struct QueryItems {
     }
 
     /// - Throws: `malformed_request` when there is any other key.
-    func allow(only known: String...) throws {
+    func allow(only known: String...) throws { try allow(known) }
+
+    /// - Throws: `malformed_request` when there is any other key.
+    func allow(_ known: [String]) throws {
         for key in values.keys.sorted() where !known.contains(key) {
             let hint =
                 if let near = Spelling.nearest(to: key, in: known) { "did you mean \"\(near)\"?" }
@@ -40,10 +43,21 @@ struct QueryItems {
         return number
     }
 
+    /// A moment, or an error that shows how one is written.
+    func time(_ key: String) throws -> Timestamp? {
+        guard let text = values[key] else { return nil }
+        guard let time = Timestamp(text) else { throw MillraceError(.malformedRequest, "\"\(key)\" must be \(Timestamp.howWritten)") }
+        return time
+    }
+
     private static func decoded(_ text: Substring) throws -> String {
         guard let text = text.replacing("+", with: " ").removingPercentEncoding else {
             throw MillraceError(.malformedRequest, "the query is not encoded as it should be")
         }
         return text
     }
+}
+
+extension Timestamp {
+    static let howWritten = "a time as RFC 3339 has it, such as 2026-11-21T10:35:49Z"
 }

@@ -13,7 +13,6 @@ struct JobRoutes: Sendable {
     func add(to doors: inout Doors) {
         doors.get("/v1/jobs") { try await list($0, $1) }
         doors.get("/v1/jobs/:job") { try await show($0, $1) }
-        doors.get("/v1/jobs/:job/logs") { try await logs($0, $1) }
         doors.get("/v1/jobs/:job/deliveries") { try await deliveries($0, $1) }
         doors.post("/v1/jobs/:job/cancel") { try await cancel($0, $1) }
         doors.post("/v1/jobs/:job/retry") { try await retry($0, $1) }
@@ -45,42 +44,26 @@ struct JobRoutes: Sendable {
         if let wait = try query.integer("wait", in: 0...86_400).map({ min(.seconds($0), waitMax) }) ?? preferred {
             job = try await self.wait(for: job, atMost: wait, context)
         }
-        return try .json(JobResource(job, now: surroundings.now()))
+        var resource = JobResource(job, now: surroundings.now())
+        resource.queue = try await standing(of: job)
+        return try .json(resource)
+    }
+
+    /// Where a queued job stands; nothing starts while its endpoint is paused.
+    private func standing(of job: Job) async throws -> JobResource.Queue? {
+        guard job.state == .queued, let standing = try await queue.standing(of: job.id) else { return nil }
+        let isPaused = try await queue.modes().contains { $0.endpoint == job.endpoint && $0.mode == .paused }
+        return JobResource.Queue(
+            ahead: standing.ahead, aheadIsAtLeast: standing.ahead >= JobQueue.aheadCountMax ? true : nil,
+            estimatedStart: isPaused ? nil : standing.estimatedStart)
     }
 
     private func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = try QueryItems(request)
-        try query.allow(only: "endpoint", "state", "limit", "cursor")
-        let limit = try query.integer("limit", in: 1...200) ?? 50
-        let cursor = try query["cursor"].map { text in
-            guard let id = JobID(text) else { throw MillraceError(.malformedRequest, "\"cursor\" is not one that a list gave") }
-            return id
-        }
-        let filter = JobFilter(
-            tenant: context.principal.tenant, endpoint: query["endpoint"], states: try query["state"].map(Self.states))
-        let found = try await queue.jobs(matching: filter, after: cursor, limit: limit + 1)
+        try query.allow(JobSelection.queryKeys + JobPage.queryKeys)
+        let page = try await JobPage(query).read(try JobSelection(query).filter(tenant: context.principal.tenant), from: queue)
         let now = surroundings.now()
-        let page = found.prefix(limit)
-        return try .json(
-            JobList(jobs: page.map { JobResource($0, now: now) }, nextCursor: found.count > limit ? page.last?.id.description : nil))
-    }
-
-    private static func states(_ text: String) throws -> Set<JobState> {
-        let names = JobState.allCases.map(\.rawValue)
-        let wanted = text.split(separator: ",")
-        guard !wanted.isEmpty else {
-            throw MillraceError(.malformedRequest, "\"state\" names no state", hint: "states: \(names.joined(separator: ", "))")
-        }
-        return try Set(
-            wanted.map { name in
-                guard let state = JobState(rawValue: String(name)) else {
-                    let near = Spelling.nearest(to: String(name), in: names)
-                    throw MillraceError(
-                        .malformedRequest, "\"\(name)\" is no state of a job",
-                        hint: near.map { "did you mean \"\($0)\"?" } ?? "states: \(names.joined(separator: ", "))")
-                }
-                return state
-            })
+        return try .json(JobList(jobs: page.jobs.map { JobResource($0, now: now) }, nextCursor: page.nextCursor))
     }
 
     private func cancel(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -93,23 +76,6 @@ struct JobRoutes: Sendable {
         try QueryItems(request).allow()
         let job = try await job(context)
         return try .json(JobResource(try await queue.retry(job.id) ?? job, now: surroundings.now()), status: .accepted)
-    }
-
-    private func logs(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        try QueryItems(request).allow()
-        let job = try await job(context)
-        var lines: [LogList.Line] = []
-        var after: Int64 = 0
-        while true {
-            let events = try await queue.events(of: job.id, after: after, limit: 500)
-            for event in events {
-                guard case .log(let line) = event.detail else { continue }
-                lines.append(.init(sequence: event.sequence, at: event.at, level: line.level, message: line.message))
-            }
-            guard events.count == 500, let last = events.last else { break }
-            after = last.sequence
-        }
-        return try .json(LogList(lines: lines))
     }
 
     private func deliveries(_ request: Request, _ context: GatewayContext) async throws -> Response {

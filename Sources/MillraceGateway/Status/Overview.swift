@@ -9,13 +9,23 @@ struct Overview: Sendable {
     let startProblem: @Sendable (_ endpoint: String) -> String?
 
     func endpoints() async throws -> [EndpointResource] {
-        let (backlog, workers) = (try await queue.backlog(), try await queue.workers())
-        return directory.all.map { resource(of: $0, backlog, workers) }
+        let state = try await state()
+        return directory.all.map { resource(of: $0, state) }
     }
 
     func endpoint(named name: String) async throws -> EndpointResource {
         let endpoint = try directory.endpoint(named: name)
-        return resource(of: endpoint, try await queue.backlog(), try await queue.workers())
+        return resource(of: endpoint, try await state())
+    }
+
+    private struct State {
+        var backlog: [VariantBacklog]
+        var workers: [WorkerRecord]
+        var modes: [EndpointModeRecord]
+    }
+
+    private func state() async throws -> State {
+        State(backlog: try await queue.backlog(), workers: try await queue.workers(), modes: try await queue.modes())
     }
 
     func workers() async throws -> [WorkerResource] {
@@ -27,15 +37,15 @@ struct Overview: Sendable {
         }
     }
 
-    private func resource(
-        of endpoint: EndpointConfiguration, _ backlog: [VariantBacklog], _ workers: [WorkerRecord]
-    ) -> EndpointResource {
-        let own = backlog.filter { $0.endpoint == endpoint.name }
+    private func resource(of endpoint: EndpointConfiguration, _ state: State) -> EndpointResource {
+        let own = state.backlog.filter { $0.endpoint == endpoint.name }
+        let mode = state.modes.first { $0.endpoint == endpoint.name }
         return EndpointResource(
             name: endpoint.name, model: endpoint.manifest.name, modelVersion: endpoint.modelVersion,
             description: endpoint.manifest.description, variant: endpoint.variant, accepts: endpoint.manifest.accepts,
-            parameters: endpoint.manifest.parameters, queued: own.reduce(0) { $0 + $1.ready + $1.scheduled },
-            running: own.reduce(0) { $0 + $1.running }, workers: workers.count { $0.endpoint == endpoint.name },
+            parameters: endpoint.manifest.parameters, mode: mode?.mode ?? .open, modeSince: mode?.since, modeReason: mode?.reason,
+            queued: own.reduce(0) { $0 + $1.ready + $1.scheduled }, scheduled: own.reduce(0) { $0 + $1.scheduled },
+            running: own.reduce(0) { $0 + $1.running }, workers: state.workers.count { $0.endpoint == endpoint.name },
             bytesMax: endpoint.limits.bytesMax, problem: startProblem(endpoint.name))
     }
 }

@@ -33,10 +33,6 @@ struct StatusRoutes: Sendable {
         get("/readyz", .open) { _ in try await ready() }
         get("/health") { _ in try await health() }
         get("/metrics") { _ in try await metrics() }
-        get("/v1/endpoints") { _ in try .json(EndpointList(endpoints: try await overview.endpoints())) }
-        get("/v1/endpoints/:endpoint") { context in
-            try .json(try await overview.endpoint(named: try context.parameters.require("endpoint")))
-        }
         get("/v1/workers") { _ in try .json(WorkerList(workers: try await overview.workers())) }
     }
 
@@ -65,7 +61,7 @@ struct StatusRoutes: Sendable {
         let ping = try await ping()
         let endpoints = ping == nil ? [] : try await overview.endpoints()
         let counts = endpoints.map { endpoint -> (String, JSONValue) in
-            (endpoint.name, ["queued": .integer(Int64(endpoint.queued)), "running": .integer(Int64(endpoint.running)), "workers": .integer(Int64(endpoint.workers))])
+            (endpoint.name, ["mode": .string(endpoint.mode.rawValue), "queued": .integer(Int64(endpoint.queued)), "running": .integer(Int64(endpoint.running)), "workers": .integer(Int64(endpoint.workers))])
         }
         let body: JSONValue = [
             "status": ping == nil ? "store unavailable" : "ok", "version": .string(version),

@@ -36,7 +36,7 @@ struct BulkJobMaker {
         submission = try submission.checked(for: endpoint.manifest)
         let parameters =
             submission.parameters.isEmpty ? try plainParameters.get() : try endpoint.manifest.checkedParameters(submission.parameters)
-        var new = NewJob(job: admission.job(submission, parameters, endpoint, principal, headers))
+        var new = NewJob(job: try admission.job(submission, parameters, endpoint, principal, headers))
         new.job.input = item.input
         if let key = item.idempotencyKey {
             submission.input = item.input?.value

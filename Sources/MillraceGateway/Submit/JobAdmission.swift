@@ -21,7 +21,7 @@ struct JobAdmission: Sendable {
     ) async throws -> Admitted {
         let parameters = try endpoint.manifest.checkedParameters(submission.parameters)
         if let callback = submission.callback { try await callbacks.check(callback) }
-        var new = NewJob(job: job(submission, parameters, endpoint, principal, headers))
+        var new = NewJob(job: try job(submission, parameters, endpoint, principal, headers))
         if let key = try Self.idempotencyKey(in: headers) {
             let fingerprint = try submission.fingerprint(method: "POST", endpoint: endpoint.name, parameters: parameters)
             new.idempotency = .init(key: key, fingerprint: fingerprint)
@@ -52,14 +52,15 @@ struct JobAdmission: Sendable {
     func job(
         _ submission: Submission, _ parameters: [String: JSONValue], _ endpoint: EndpointConfiguration, _ principal: Principal,
         _ headers: HTTPFields
-    ) -> Job {
+    ) throws -> Job {
         let now = surroundings.now()
+        let times = try submission.times(acceptedAt: now, for: endpoint)
         return Job(
             id: surroundings.makeID(), tenant: principal.tenant, endpoint: endpoint.name, variant: endpoint.variant,
             priority: submission.priority ?? 5, parameters: parameters, input: submission.input.map { RawJSON($0) }, files: submission.files,
             callback: submission.callback ?? endpoint.callback, retry: endpoint.retry, runLimit: endpoint.runLimit,
             traceparent: headers[.traceparent].flatMap { Self.isTraceparent($0) ? $0 : nil }, createdAt: now,
-            expiresAt: (submission.timeToLive ?? endpoint.timeToLive).map { now + $0 })
+            runAt: times.runAt, expiresAt: times.expiresAt, deadline: times.deadline)
     }
 
     private static func idempotencyKey(in headers: HTTPFields) throws -> String? {

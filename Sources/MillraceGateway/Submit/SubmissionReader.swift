@@ -35,7 +35,7 @@ struct SubmissionReader: Sendable {
 
     // MARK: JSON
 
-    static let fields = ["input", "uploads", "parameters", "priority", "callback", "timeToLiveSeconds"]
+    static let fields = ["input", "uploads", "parameters", "priority", "callback", "timeToLiveSeconds", "runAt", "delaySeconds", "deadlineSeconds"]
 
     private func readJSON(_ request: Request) async throws -> Submission {
         try QueryItems(request).allow()
@@ -127,6 +127,9 @@ extension Submission {
     init(_ body: SubmitRequest) throws {
         self.init(input: body.input, parameters: body.parameters ?? [:], priority: body.priority, callback: body.callback)
         timeToLive = try body.timeToLiveSeconds.map { try Submission.timeToLive(seconds: $0) }
+        deadline = try body.deadlineSeconds.map { try Submission.duration($0, "deadlineSeconds") }
+        if let time = body.runAt { try putOff(.at(time)) }
+        if let seconds = body.delaySeconds { try putOff(.after(try Submission.duration(seconds, "delaySeconds"))) }
     }
 
     /// Takes a plain field of a form or a query: a reserved word, or else a parameter.
@@ -140,6 +143,15 @@ extension Submission {
         case "timeToLiveSeconds":
             guard timeToLive == nil, let seconds = Double(text) else { throw Self.refused(name, "a number, given once") }
             timeToLive = try Self.timeToLive(seconds: seconds)
+        case "deadlineSeconds":
+            guard deadline == nil, let seconds = Double(text) else { throw Self.refused(name, "a number, given once") }
+            deadline = try Self.duration(seconds, name)
+        case "runAt":
+            guard let time = Timestamp(text) else { throw Self.refused(name, Timestamp.howWritten) }
+            try putOff(.at(time))
+        case "delaySeconds":
+            guard let seconds = Double(text) else { throw Self.refused(name, "a number") }
+            try putOff(.after(try Self.duration(seconds, name)))
         case "callback":
             guard callback == nil else { throw Self.refused(name, "given once") }
             callback = text

@@ -34,7 +34,7 @@ extension JobQueue {
     }
 
     /// Past this a position is a lower bound: counting on would cost more than it tells.
-    static let aheadCountMax = 100_000
+    public static let aheadCountMax = 100_000
     static let serviceTimesMax = 100
 
     /// The events of a job after a sequence number, and those to come, until the job is final.

@@ -33,6 +33,21 @@ public struct JobResource: Sendable, Codable, Equatable {
         /// The last attempt, until it ended or until now.
         public var runSeconds: Double?
     }
+    /// Where a queued job stands.
+    public struct Queue: Sendable, Codable, Equatable {
+        /// Jobs that come before it if nothing else arrives.
+        public var ahead: Int
+        /// There may be more than `ahead`: counting ended there. Absent when it is exact.
+        public var aheadIsAtLeast: Bool?
+        /// When it starts if its endpoint goes on as it did; absent while nothing has been measured and while the endpoint is paused.
+        public var estimatedStart: Timestamp?
+
+        public init(ahead: Int, aheadIsAtLeast: Bool? = nil, estimatedStart: Timestamp? = nil) {
+            self.ahead = ahead
+            self.aheadIsAtLeast = aheadIsAtLeast
+            self.estimatedStart = estimatedStart
+        }
+    }
 
     public var id: JobID
     public var endpoint: String
@@ -47,10 +62,14 @@ public struct JobResource: Sendable, Codable, Equatable {
     public var attemptsMax: Int
     public var crashes: Int
     public var createdAt: Timestamp
+    /// Of a queued job that waits for its time: when it may run.
     public var runAt: Timestamp?
     public var startedAt: Timestamp?
     public var finishedAt: Timestamp?
+    /// Still in the queue then, it expires.
     public var expiresAt: Timestamp?
+    /// The end of the whole job, whatever its attempts.
+    public var deadline: Timestamp?
     public var cancelRequested: Bool
     public var worker: WorkerID?
     public var progress: JobProgress?
@@ -58,6 +77,8 @@ public struct JobResource: Sendable, Codable, Equatable {
     public var outputs: [Output]
     public var callback: String?
     public var timing: Timing
+    /// Of a queued job that is asked for by its id.
+    public var queue: Queue?
 
     /// - Parameter now: what a running job's `runSeconds` counts to.
     public init(_ job: Job, now: Timestamp) {
@@ -77,6 +98,7 @@ public struct JobResource: Sendable, Codable, Equatable {
         startedAt = job.startedAt
         finishedAt = job.finishedAt
         expiresAt = job.expiresAt
+        deadline = job.deadline
         cancelRequested = job.cancelRequestedAt != nil && !job.state.isFinal
         worker = job.lease?.worker
         progress = job.progress

@@ -11,12 +11,19 @@ public struct SubmitRequest: Sendable, Codable, Equatable {
     public var priority: Int?
     /// Where the webhook of the final state goes.
     public var callback: String?
-    /// Seconds after which a job that no worker has taken expires.
+    /// Seconds after which a job that no worker has taken expires, from when it may run.
     public var timeToLiveSeconds: Double?
+    /// Not run before this time; one that has passed means at once.
+    public var runAt: Timestamp?
+    /// Not run before so many seconds have passed, in place of `runAt`.
+    public var delaySeconds: Double?
+    /// Seconds from the job's acceptance to its end, whatever its attempts; afterwards nothing is tried any more.
+    public var deadlineSeconds: Double?
 
     public init(
         input: JSONValue? = nil, uploads: [BlobID]? = nil, parameters: [String: JSONValue]? = nil, priority: Int? = nil,
-        callback: String? = nil, timeToLiveSeconds: Double? = nil
+        callback: String? = nil, timeToLiveSeconds: Double? = nil, runAt: Timestamp? = nil, delaySeconds: Double? = nil,
+        deadlineSeconds: Double? = nil
     ) {
         self.input = input
         self.uploads = uploads
@@ -24,6 +31,9 @@ public struct SubmitRequest: Sendable, Codable, Equatable {
         self.priority = priority
         self.callback = callback
         self.timeToLiveSeconds = timeToLiveSeconds
+        self.runAt = runAt
+        self.delaySeconds = delaySeconds
+        self.deadlineSeconds = deadlineSeconds
     }
 }
 
@@ -44,82 +54,6 @@ public struct UploadResource: Sendable, Codable, Equatable {
         self.sha256 = sha256
         self.createdAt = createdAt
     }
-}
-
-public struct EndpointResource: Sendable, Codable, Equatable {
-    public var name: String
-    public var model: String
-    public var modelVersion: String
-    public var description: String?
-    public var variant: String
-    public var accepts: [String]
-    public var parameters: [String: ParameterDeclaration]
-    public var queued: Int
-    public var running: Int
-    public var workers: Int
-    public var bytesMax: Int64
-    /// Why no worker can serve it, when the last ones could not start.
-    public var problem: String?
-
-    public init(
-        name: String, model: String, modelVersion: String, description: String?, variant: String, accepts: [String],
-        parameters: [String: ParameterDeclaration], queued: Int, running: Int, workers: Int, bytesMax: Int64, problem: String? = nil
-    ) {
-        self.problem = problem
-        self.name = name
-        self.model = model
-        self.modelVersion = modelVersion
-        self.description = description
-        self.variant = variant
-        self.accepts = accepts
-        self.parameters = parameters
-        self.queued = queued
-        self.running = running
-        self.workers = workers
-        self.bytesMax = bytesMax
-    }
-}
-
-public struct EndpointList: Sendable, Codable, Equatable {
-    public var endpoints: [EndpointResource]
-    public init(endpoints: [EndpointResource]) { self.endpoints = endpoints }
-}
-
-public struct WorkerResource: Sendable, Codable, Equatable {
-    public var id: WorkerID
-    public var endpoint: String
-    public var variant: String
-    public var instance: String
-    public var host: String
-    public var processID: Int
-    /// `starting` until its model is loaded, then `idle`, `busy` or `draining`.
-    public var state: String
-    public var jobsHeld: Int
-    public var startedAt: Timestamp
-    public var readyAt: Timestamp?
-    public var seenAt: Timestamp
-
-    public init(
-        id: WorkerID, endpoint: String, variant: String, instance: String, host: String, processID: Int, state: String,
-        jobsHeld: Int, startedAt: Timestamp, readyAt: Timestamp?, seenAt: Timestamp
-    ) {
-        self.id = id
-        self.endpoint = endpoint
-        self.variant = variant
-        self.instance = instance
-        self.host = host
-        self.processID = processID
-        self.state = state
-        self.jobsHeld = jobsHeld
-        self.startedAt = startedAt
-        self.readyAt = readyAt
-        self.seenAt = seenAt
-    }
-}
-
-public struct WorkerList: Sendable, Codable, Equatable {
-    public var workers: [WorkerResource]
-    public init(workers: [WorkerResource]) { self.workers = workers }
 }
 
 public struct LogList: Sendable, Codable, Equatable {
