@@ -16,17 +16,20 @@ struct ConformanceCanaryTests {
         }
     }
 
-    /// Whether a store keeps a promise. A broken one may let a case wait for ever, which is no keeping.
+    /// Whether a store keeps a promise. A broken one may let a case wait for ever, which is no keeping: its task is left behind.
     private func keeps(_ promise: StoreCase, _ factory: @escaping StoreFactory) async -> Bool {
-        await withTaskGroup(of: Bool.self) { group in
-            group.addTask { (try? await promise.run(factory)) != nil }
-            group.addTask {
-                try? await Surroundings.system.sleep(.seconds(5))
-                return false
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? false
+        let (answers, answer) = AsyncStream.makeStream(of: Bool.self)
+        let attempt = Task { answer.yield((try? await promise.run(factory)) != nil) }
+        let limit = Task {
+            try? await Surroundings.system.sleep(.seconds(20))
+            answer.yield(false)
         }
+        defer {
+            attempt.cancel()
+            limit.cancel()
+        }
+        var first = answers.makeAsyncIterator()
+        return await first.next() ?? false
     }
 
     @Test("notices a store that keeps its own time")
