@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 RELEASE := .build/release/millrace
 
-.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox sim sim-canary chaos bench-queue lint docs clean
+.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox test-sim sim sim-canary chaos bench-queue lint docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ demo: $(if $(MILLRACE_BIN),setup,build) ## show it at work: four jobs on a fresh
 serve: $(if $(MILLRACE_BIN),setup,build) ## start a server with the endpoints of millrace.yaml
 	@dev/serve
 
-test: test-swift test-python test-blackbox ## run all tests
+test: test-swift test-python test-blackbox test-sim ## run all tests
 
 test-swift: setup ## run the Swift tests
 	swift build --build-tests
@@ -36,7 +36,20 @@ test-python: setup ## run the tests of the Python shim and of the handlers in mo
 test-blackbox: $(if $(MILLRACE_BIN),setup,build-debug) ## run the scripts in Tests/blackbox against the built binary
 	@dev/blackbox
 
-.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox sim sim-canary chaos bench-queue lint docs clean
+test-sim: setup ## simulate the queue for about a minute, and prove that its auditor sees a missing fence
+	@SEEDS=200 STEPS=6000 dev/sim
+
+sim: setup ## simulate the queue under faults, seed by seed; SEEDS=400 STEPS=6000 STORE=memory, see docs/architecture/05-simulation.md
+	@dev/sim $(if $(STORE),--store $(STORE))
+
+sim-canary: setup ## a build without the fence, which the simulator's auditor must catch
+	@dev/sim --canary
+
+chaos: $(if $(MILLRACE_BIN),setup,build) ## break the real server under load and count what is lost; ROUNDS=500 SEED=..., see Tests/chaos/README.md
+	@MILLRACE_BIN=$${MILLRACE_BIN:-$(RELEASE)} dev/chaos
+
+bench-queue: setup ## measure the queue beside Celery, Dramatiq and this machine; RUNS=3 DEEP=10000000, see Benchmarks/README.md
+	@dev/bench-queue
 
 lint: ## check scripts, Python, manifests and the layering of the Swift targets; changes nothing
 	@dev/lint

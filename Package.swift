@@ -121,6 +121,12 @@ let package = Package(
         room("MillraceTestSupport", uses: ["MillraceCore", "MillraceQueue", "MillraceCloud"]),
         room("MillraceConformance", uses: ["MillraceQueue", "MillraceCloud", "MillraceCore", "MillraceTestSupport"]),
 
+        room(
+            "MillraceSimulation",
+            uses: ["MillraceQueue", "MillraceQueueSQLite", "MillraceCore", "MillraceTestSupport"], [log]),
+        .executableTarget(
+            name: "millrace-sim", dependencies: ["MillraceSimulation", "MillraceCore", arguments], swiftSettings: settings),
+
         // Counts the syncs of the disk that a test's process makes.
         .target(name: "CSyncCounter", path: "Tests/Support/CSyncCounter"),
 
@@ -147,6 +153,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         suite("MillraceWireTests", uses: ["MillraceWire", "MillraceCore"]),
         suite("MillraceWorkerTests", uses: ["MillraceWorker", "MillraceInference", "MillraceWire", "MillraceCore"], [log]),
+        suite("MillraceSimulationTests", uses: ["MillraceSimulation", "MillraceQueue", "MillraceCore"]),
         suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
         suite(
             "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, httpClient, httpTypes, nio, nioPosix, nioHTTP, crypto, log, metrics, lifecycle]),

@@ -21,7 +21,7 @@ final class GroupCommitWriter: Sendable {
     private let options: SQLiteOptions
     private let logger: Logger
     private let lanes: LaneDirectory
-    /// Used on the writer's queue only.
+    // Unchecked: used on the writer's queue only.
     nonisolated(unsafe) private let statements = HotStatements()
     let parked = ParkedLeases()
 

@@ -8,10 +8,16 @@ final class ParkedLeases: Sendable {
 
     /// Lets a worker wait. On the writer, in the step that found nothing for it, so that no work comes in between.
     func park(_ lease: ParkedLease) {
-        waiting.withLock { waiting in
+        let overtaken = waiting.withLock { waiting in
             // A transaction that was undone runs its steps again.
-            if !waiting.contains(where: { $0 === lease }) { waiting.append(lease) }
+            guard !waiting.contains(where: { $0 === lease }) else { return [ParkedLease]() }
+            // Who asks again has no ear any more for what it asked before.
+            let older = waiting.filter { $0.isOvertaken(by: lease) }
+            waiting.removeAll { $0.isOvertaken(by: lease) }
+            waiting.append(lease)
+            return older
         }
+        for older in overtaken { older.end(with: []) }
     }
 
     /// Takes out who has waited longest for work of a variant.
@@ -43,6 +49,11 @@ final class ParkedLease: Sendable {
 
     init(_ demand: LeaseDemand) {
         self.demand = demand
+    }
+
+    func isOvertaken(by other: ParkedLease) -> Bool {
+        guard demand.worker == other.demand.worker, let request = demand.request, let newer = other.demand.request else { return false }
+        return request < newer
     }
 
     /// Ends the wait; only the first end counts.

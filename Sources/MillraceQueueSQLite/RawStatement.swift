@@ -53,7 +53,10 @@ struct RawStatement {
         var text = text
         text.withUTF8 { bytes in
             // Without an address SQLite would take the empty text for NULL.
-            let address = UnsafeRawPointer(bytes.baseAddress ?? UnsafePointer(Self.nothing))
+            guard let address = UnsafeRawPointer(bytes.baseAddress), !bytes.isEmpty else {
+                _ = sqlite3_bind_text(handle, bound, "", 0, Self.transient)
+                return
+            }
             _ = sqlite3_bind_text(handle, bound, address.assumingMemoryBound(to: CChar.self), Int32(bytes.count), Self.transient)
         }
     }
@@ -112,5 +115,4 @@ struct RawStatement {
     }
 
     private static let transient = unsafeBitCast(OpaquePointer(bitPattern: -1), to: sqlite3_destructor_type.self)
-    nonisolated(unsafe) private static let nothing = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
 }

@@ -16,8 +16,9 @@ extension SQLiteStore: ClockKeeper {
     }
 
     /// One statement a table, not one a job: a step may come upon a long queue.
-    public func clockWasSetBack(by step: Duration) async throws {
+    public func clockWasSetBack(by step: Duration, as leader: Leadership?) async throws {
         try await write { write in
+            try write.check(leader)
             try write.ledger.flush(write.db)
             let (now, step) = (write.now.milliseconds, step.milliseconds)
             try write.execute(
@@ -28,7 +29,7 @@ extension SQLiteStore: ClockKeeper {
             try write.execute(
                 "UPDATE delivery SET availableAt = availableAt - ?, dueAt = dueAt - ? WHERE state = 0 AND availableAt > ?", [step, step, now])
             try write.execute("UPDATE worker SET seenAt = min(seenAt, ?), idleSince = min(idleSince, ?)", [now, now])
-            try write.execute("UPDATE leader SET until = until - ?", [step])
+            try write.execute("UPDATE leader SET until = until - ? WHERE role IS NOT ?", [step, leader?.role.rawValue])
             try write.execute("UPDATE rescuer SET at = ?", [now])
             // A rate that was used up is free again, once.
             try write.execute("DELETE FROM arrival")

@@ -15,7 +15,7 @@ extension SQLiteStore: LeadershipStore {
 
     public func resign(_ leadership: Leadership) async throws {
         try await write { step in
-            guard var held = try step.leadership(leadership.role), (try? leadership.check(against: held)) != nil else { return }
+            guard var held = try step.leadership(leadership.role), leadership.isCurrent(in: held) else { return }
             // The row stays, so that the next epoch is a new one.
             held.until = min(held.until, step.now)
             try step.keep(held)
@@ -27,7 +27,7 @@ extension WriteStep {
     /// - Throws: `leadership_lost` when the write's epoch is over.
     func check(_ leader: Leadership?) throws {
         guard let leader else { return }
-        try leader.check(against: try leadership(leader.role))
+        try leader.check(against: try leadership(leader.role), at: now)
     }
 
     fileprivate func leadership(_ role: LeadershipRole) throws -> Leadership? {

@@ -12,21 +12,39 @@ extension SQLiteStore {
         var demand = demand
         var left = limit
         while true {
-            let parking = ParkedLease(demand)
-            let rows = try await write { [parked, demand, waits = left > .zero] step in
-                guard let rows = try step.lease(demand) else { return [JobRow]() }
-                if rows.isEmpty, waits { parked.park(parking) }
-                return rows
-            }
+            // What the worker knew when it asked says nothing about what a later request was given.
+            let parking = ParkedLease(demand.waitingOn)
+            let rows = try await look(demand, parking, waits: left > .zero)
             guard rows.isEmpty, left > .zero else { return try rows.map { try $0.leasedJob() } }
             let slice = min(left, Self.lookInterval)
             let start = surroundings.now()
             let given = try await wait(parking, atMost: slice)
             guard given.isEmpty else { return try given.map { try $0.leasedJob() } }
-            // What the worker knew when it asked says nothing about what a later request was given.
-            demand.held = nil
+            demand = demand.waitingOn
             left -= min(max(surroundings.now().since(start), .milliseconds(1)), slice)
         }
+    }
+
+    /// Looks, and lets the worker wait when nothing is due. Nobody is left waiting whose look failed or found something.
+    private func look(_ demand: LeaseDemand, _ parking: ParkedLease, waits: Bool) async throws -> [JobRow] {
+        do {
+            let rows = try await write { [parked] step in
+                guard let rows = try step.lease(demand) else { return [JobRow]() }
+                if rows.isEmpty, waits { parked.park(parking) }
+                return rows
+            }
+            if !rows.isEmpty { leave(parking) }
+            return rows
+        } catch {
+            leave(parking)
+            throw error
+        }
+    }
+
+    /// What a transaction that was undone has parked. Jobs that are handed to it afterwards are given back by the writer.
+    private func leave(_ parking: ParkedLease) {
+        parked.remove(parking)
+        parking.end(with: [])
     }
 
     /// How long a worker waits before it looks by itself: what was scheduled becomes due without anybody's doing, and another process
@@ -56,9 +74,11 @@ extension SQLiteStore {
 
 extension WriteStep {
     /// Takes due jobs, priority by priority, each shared fairly between tenants.
-    /// - Returns: `nil` when this worker gets nothing whatever there is: it drains or was silent, or the endpoint is paused.
+    /// - Returns: `nil` when this worker gets nothing whatever there is: it drains, was silent, or has asked
+    ///   again since.
     func lease(_ demand: LeaseDemand) throws -> [JobRow]? {
         guard let worker = try leasingWorker(demand.worker) else { throw MillraceError.workerMissing(demand.worker) }
+        guard !demand.isOvertaken(by: worker.lastRequest) else { return nil }
         try giveBackUnknown(to: demand)
         let now = now
         guard !worker.draining, demand.jobsMax > 0, worker.seenAt + demand.duration > now else { return nil }
@@ -68,30 +88,34 @@ extension WriteStep {
         guard !waiting.isEmpty else { return [] }
         var (left, room) = try limits(demand)
         var leased: [JobRow] = []
-        for (_, lanes) in Dictionary(grouping: waiting, by: \.priority).sorted(by: { $0.key > $1.key }) where left > 0 {
+        var bytesLeft = Self.inputBytesMax
+        for (_, lanes) in Dictionary(grouping: waiting, by: \.priority).sorted(by: { $0.key > $1.key }) where left > 0 && bytesLeft > 0 {
             var share = FairShare(lanes.map(\.candidate), room: room)
-            let filled = try share.fill(left) { try take($1, fromLane: $0, for: demand, at: now) }
+            let filled = try share.fill(left) { try take($1, fromLane: $0, for: demand, at: now, &bytesLeft) }
             for lane in share.served { try ledger.served(lane: lane, in: db) }
             leased += filled.found
             room = filled.room
             left -= filled.found.count
         }
         if !leased.isEmpty {
-            var statement = try RawStatement("UPDATE worker SET seenAt = ?, idleSince = ? WHERE id = ?", in: db)
+            // A request that was given nothing leaves no trace: to note it would cost a sync each time that a worker asks.
+            var statement = try RawStatement(
+                "UPDATE worker SET seenAt = ?, idleSince = ?, lastRequest = coalesce(?, lastRequest) WHERE id = ?", in: db)
             statement.bind(now)
             statement.bind(now)
+            if let request = demand.request { statement.bind(request) } else { statement.bindNull() }
             statement.bind(demand.worker)
             try statement.run()
         }
         return leased
     }
 
-    private func leasingWorker(_ id: WorkerID) throws -> (draining: Bool, seenAt: Timestamp)? {
-        var statement = try RawStatement("SELECT draining, seenAt FROM worker WHERE id = ?", in: db)
+    private func leasingWorker(_ id: WorkerID) throws -> (draining: Bool, seenAt: Timestamp, lastRequest: Int64?)? {
+        var statement = try RawStatement("SELECT draining, seenAt, lastRequest FROM worker WHERE id = ?", in: db)
         statement.bind(id)
         guard try statement.step() else { return nil }
         defer { statement.reset() }
-        return (statement.int(0) != 0, statement.time(1))
+        return (statement.int(0) != 0, statement.time(1), statement.isNull(2) ? nil : Int64(statement.int(2)))
     }
 
     private func giveBackUnknown(to demand: LeaseDemand) throws {
@@ -134,19 +158,30 @@ extension WriteStep {
         return (places, TenantRoom(runningMax: each, running: running))
     }
 
-    private func take(_ count: Int, fromLane lane: Int64, for demand: LeaseDemand, at now: Timestamp) throws -> [JobRow] {
+    /// - Parameter bytesLeft: what the inputs of further jobs may have; the last one may go over it, or a large one would never run.
+    private func take(
+        _ count: Int, fromLane lane: Int64, for demand: LeaseDemand, at now: Timestamp, _ bytesLeft: inout Int
+    ) throws -> [JobRow] {
+        guard bytesLeft > 0 else { return [] }
         var statement = try statement(JobRow.ready)
         statement.bind(lane)
         statement.bind(now)
         statement.bind(now)
         statement.bind(count)
-        let taken = try JobRow.read(&statement, in: self).compactMap { row -> JobRow? in
-            guard let transition = JobTransition.lease(row.job, by: demand, in: surroundings) else { return nil }
-            return try leased(transition, row)
+        var taken: [JobRow] = []
+        for row in try JobRow.read(&statement, in: self) {
+            guard bytesLeft > 0 else { return taken }
+            guard let transition = JobTransition.lease(row.job, by: demand, in: surroundings) else { continue }
+            let row = try leased(transition, row)
+            bytesLeft -= row.input?.utf8.count ?? 0
+            taken.append(row)
         }
         if taken.count < count { try mendReadiness(ofLane: lane) }
         return taken
     }
+
+    /// Bytes of inline inputs in one lease: an answer that is too large would be asked for again and again.
+    private static let inputBytesMax = 8 << 20
 
     /// The lane has nothing more that is due: says when it will.
     private func mendReadiness(ofLane lane: Int64) throws {

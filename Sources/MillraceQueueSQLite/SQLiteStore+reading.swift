@@ -46,15 +46,18 @@ extension SQLiteStore {
                 try Row.fetchAll(
                     db.cachedStatement(
                         sql: """
-                            SELECT startedAt, finishedAt, key FROM job INDEXED BY job_finished WHERE state > 1 AND queue = ? \
-                            AND startedAt IS NOT NULL ORDER BY finishedAt DESC, key DESC LIMIT ?
-                            """), arguments: [queue, max(limit, 0)])
+                            SELECT startedAt, finishedAt, key FROM (SELECT startedAt, finishedAt, key FROM job INDEXED BY job_finished \
+                            WHERE state > 1 AND queue = ? ORDER BY finishedAt DESC, key DESC LIMIT ?) WHERE startedAt IS NOT NULL LIMIT ?
+                            """), arguments: [queue, Self.endsLookedAt, max(limit, 0)])
             }
             return rows.sorted { ($0[1] as Int64, $0[2] as Int64) > ($1[1] as Int64, $1[2] as Int64) }.prefix(max(limit, 0)).map {
                 ServiceTime(startedAt: Timestamp(milliseconds: $0[0]), finishedAt: Timestamp(milliseconds: $0[1]))
             }
         }
     }
+
+    /// Ends looked at for service times: after many were cancelled in the queue, the last attempt may be far back.
+    private static let endsLookedAt = 1000
 
     public func backlog() async throws -> [VariantBacklog] {
         let now = surroundings.now()

@@ -12,7 +12,8 @@ extension SQLiteStore: WorkerRegistry {
                 VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET endpoint = excluded.endpoint, \
                 variant = excluded.variant, instance = excluded.instance, host = excluded.host, \
                 processID = excluded.processID, startedAt = excluded.startedAt, readyAt = excluded.readyAt, \
-                seenAt = excluded.seenAt, draining = max(draining, excluded.draining), idleSince = excluded.idleSince
+                seenAt = excluded.seenAt, draining = max(draining, excluded.draining), idleSince = excluded.idleSince, \
+                lastRequest = iif(startedAt = excluded.startedAt, lastRequest, NULL)
                 """,
                 [
                     worker.id.data, worker.endpoint, worker.variant, worker.instance, worker.host, worker.processID,

@@ -11,7 +11,10 @@ extension Schema {
     // lease that looks in vain.
     //
     // What is large and rarely changes, the inline input, lies in `payload`: an update writes a whole row anew.
+    // `worker.lastRequest` is the number of its last request for work that was given any.
     // Progress is the job's, its event is made from it. `event` is stored by job, so that a history lies in one place.
+    //
+    // The old tables keep the indexes by which they are read until they go.
     static let lanes = """
         DROP TRIGGER job_counted_in;
         DROP TRIGGER job_counted_on;
@@ -27,8 +30,6 @@ extension Schema {
         DROP INDEX job_by_endpoint;
         DROP INDEX job_by_state;
         ALTER TABLE job RENAME TO oldJob;
-        DROP INDEX event_of_job;
-        DROP INDEX event_progress;
         ALTER TABLE event RENAME TO oldEvent;
 
         CREATE TABLE queue (
@@ -168,6 +169,7 @@ extension Schema {
         CREATE INDEX job_finished ON job (queue, finishedAt) WHERE state > 1;
         CREATE INDEX job_listed ON job (lane, state);
         CREATE INDEX idempotency_of_job ON idempotency (job);
+        ALTER TABLE worker ADD COLUMN lastRequest INTEGER;
         DROP TABLE rescuer;
         CREATE TABLE rescuer (
             only INTEGER PRIMARY KEY CHECK (only = 0),

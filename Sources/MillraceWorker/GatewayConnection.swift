@@ -39,11 +39,18 @@ struct GatewayConnection: Sendable {
     func call<Request: Encodable & Sendable, Response: Decodable & Sendable>(
         _ path: String, _ message: Request, timeout: Duration = .seconds(30), patience: Duration, as type: Response.Type = Response.self
     ) async throws -> Response {
+        try await call(path, timeout: timeout, patience: patience) { message }
+    }
+
+    /// - Parameter makeMessage: makes the message anew for each try.
+    func call<Request: Encodable & Sendable, Response: Decodable & Sendable>(
+        _ path: String, timeout: Duration = .seconds(30), patience: Duration, makeMessage: @Sendable () -> Request
+    ) async throws -> Response {
         let giveUpAt = surroundings.now() + patience
         var tries = 0
         while true {
             do {
-                return try await callOnce(path, message, timeout: timeout)
+                return try await callOnce(path, makeMessage(), timeout: timeout)
             } catch let problem as ProblemDetails where problem.code == ErrorCode.storageFull.rawValue {
                 // The gateway is there and cannot write just now. It will, when there is room: giving up would cost results
                 // that are there already, and workers that are needed then.

@@ -88,6 +88,11 @@ final class Settler: Sendable {
             await report(items[..<middle])
             await report(items[middle...])
             return
+        } catch let error as MillraceError where Self.blamesContent(error) && !(items.first?.isSubstitute ?? true) {
+            // The only one that is left. Its lease must not run out as if its worker had died.
+            logger.error("an attempt's report was refused", metadata: ["job.id": "\(items[items.startIndex].job)", "error": "\(error)"])
+            await report([items[items.startIndex].substitute(for: error)])
+            return
         } catch {
             for item in items {
                 logger.error("could not report an attempt; its lease will expire", metadata: ["job.id": "\(item.job)", "error": "\(error)"])
@@ -123,6 +128,19 @@ final class Settler: Sendable {
 }
 
 extension SettleRequest.Item {
+    private static let refusal = "the report of this attempt was refused: "
+
+    fileprivate var isSubstitute: Bool {
+        if case .failed(let failure) = outcome { failure.message.hasPrefix(Self.refusal) } else { false }
+    }
+
+    /// A small report in place of one that the gateway does not take.
+    fileprivate func substitute(for error: MillraceError) -> Self {
+        let failure = JobFailure(
+            .handlerProtocol, Self.refusal + String(error.message.prefix(200)), hint: "return less as an error or as a log; large results are files")
+        return .init(job: job, token: token, outcome: .failed(failure))
+    }
+
     /// A bound of the item's size as JSON, where text may have escapes.
     fileprivate var bytesAtMost: Int {
         var bytes = 1000 + logs.reduce(0) { $0 + 100 + 2 * $1.message.utf8.count }

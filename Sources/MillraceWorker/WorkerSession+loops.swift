@@ -44,9 +44,12 @@ extension WorkerSession {
 
     private func lease(atMost room: Int) async {
         do {
-            let request = LeaseRequest(worker: registration.worker, jobsMax: room, waitSeconds: 20, held: held.tokens)
             let answer: LeaseResponse? = try await shutdown.race {
-                try await gateway.call("/v1/worker/lease", request, timeout: .seconds(40), patience: patience)
+                // Each try has a number of its own: one that was lost on the way, and arrives after all, is told from this one.
+                try await gateway.call("/v1/worker/lease", timeout: .seconds(40), patience: patience) {
+                    LeaseRequest(
+                        worker: registration.worker, jobsMax: room, waitSeconds: 20, held: held.tokens, request: requests.next())
+                }
             }
             begin(answer?.jobs ?? [])
             if answer?.draining == true { shutdown.raise() }
@@ -99,8 +102,9 @@ extension WorkerSession {
             } catch is CancellationError {
                 return
             } catch let error as MillraceError where error.code == .tooLarge {
-                // Log lines must not cost the leases: without them the next heartbeat is small.
+                // Log lines must not cost the leases.
                 logger.warning("a heartbeat was too large; its log lines are dropped")
+                try? await beat(items.map { .init(job: $0.job, token: $0.token, progress: $0.progress, checkpoint: $0.checkpoint) })
             } catch {
                 held.restore(items)
                 logger.warning("heartbeat failed", metadata: ["error": "\(error)"])

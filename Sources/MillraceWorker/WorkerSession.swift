@@ -24,6 +24,7 @@ struct WorkerSession: Sendable {
     let decoding = Gate(limit: ProcessInfo.processInfo.activeProcessorCount)
     let executor = InferenceExecutor()
     let shutdown = ShutdownFlag()
+    let requests = RequestCount()
 
     /// How long an idle worker looks for its gateway before it ends itself, so that none is left behind for ever.
     static let patienceIdle: Duration = .seconds(30)

@@ -21,9 +21,9 @@ struct QueueControlTests {
             let delayed = try await gateway.send(.POST, "/v1/endpoints/text/jobs", Form.headers, form).json(JobResource.self)
             #expect(delayed.runAt == delayed.createdAt + .seconds(90))
             let bare = try await gateway.send(
-                .POST, "/v1/endpoints/text/jobs?delaySeconds=1.5&deadlineSeconds=9", ["content-type": "text/plain"], Array("hello".utf8)
+                .POST, "/v1/endpoints/text/jobs?delaySeconds=90.5&deadlineSeconds=900", ["content-type": "text/plain"], Array("hello".utf8)
             ).json(JobResource.self)
-            #expect(bare.runAt == bare.createdAt + .milliseconds(1500) && bare.deadline == bare.createdAt + .seconds(9))
+            #expect(bare.runAt == bare.createdAt + .milliseconds(90_500) && bare.deadline == bare.createdAt + .seconds(900))
             #expect(try await gateway.lease().isEmpty)
             // A time that has passed means at once.
             let late = try await gateway.submit(#"{"input":1,"runAt":"2020-01-01T00:00:00Z"}"#).json(JobResource.self)

@@ -10,7 +10,7 @@ struct RandomMessages {
     init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
     mutating func leaseRequest() -> LeaseRequest {
-        LeaseRequest(worker: id(), jobsMax: number(600), waitSeconds: seconds(), held: list { $0.id() })
+        LeaseRequest(worker: id(), jobsMax: number(600), waitSeconds: seconds(), held: list { $0.id() }, request: maybe { Int64($0.number(1_000_000)) })
     }
 
     mutating func leaseResponse() -> LeaseResponse { LeaseResponse(jobs: list { $0.leasedJob() }, draining: chance()) }

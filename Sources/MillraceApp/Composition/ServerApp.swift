@@ -34,6 +34,7 @@ public struct ServerApp: Sendable {
         let lock = try data.lock()
         defer { withExtendedLifetime(lock) {} }
         let store = try SQLiteStore(path: data.database, surroundings: surroundings, logger: logger)
+        try await warnOfForgottenJobs(in: store)
         let firstKey = try await FirstStart(store: store, settings: settings, data: data, surroundings: surroundings).run()
         let blobs = try DirectoryBlobStore(root: data.blobs)
         let startFailures = StartFailures()
@@ -56,6 +57,16 @@ public struct ServerApp: Sendable {
             gateway.publicServer, gateway.workerServer, gateway.deliveries, rescue(store), retention(store, blobs), fleet,
             Autoscaler(source: source, fleet: fleet, policy: BacklogPolicy(), surroundings: surroundings, logger: logger), announcer,
         ])
+    }
+
+    /// Jobs of an endpoint that the settings no longer have wait for it; nobody should have to guess why.
+    private func warnOfForgottenJobs(in store: any Store) async throws {
+        let known = Set(settings.endpoints.map(\.name))
+        for waiting in try await store.backlog() where !known.contains(waiting.endpoint) {
+            logger.warning(
+                "jobs wait for an endpoint that is not in the settings; they run when it is there again",
+                metadata: ["endpoint": "\(waiting.endpoint)", "jobs": "\(waiting.ready + waiting.scheduled + waiting.running)"])
+        }
     }
 
     private func run(_ services: [any Service]) async throws {

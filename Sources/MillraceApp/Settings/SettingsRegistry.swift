@@ -53,7 +53,7 @@ public enum SettingsRegistry {
         .init(key: "timeToLive", variable: nil, shape: "duration", fallback: "none", meaning: "how long a job may wait before it expires"),
         .init(key: "deadline", variable: nil, shape: "duration", fallback: "none", meaning: "how long a job may take in all, from its acceptance to its end"),
         .init(key: "retention", variable: nil, shape: "duration", fallback: "7d", meaning: "how long finished jobs and their files are kept"),
-        .init(key: "retentionMax", variable: nil, shape: "0 ...", fallback: "none", meaning: "how many finished jobs are kept; the oldest go first"),
+        .init(key: "retentionMax", variable: nil, shape: "0 ...", fallback: "none", meaning: "how many finished jobs of all tenants are kept, dead letters among them; the oldest go first, within a minute"),
         .init(key: "quotas.endpoint.queuedMax", variable: nil, shape: "1 ...", fallback: "none", meaning: "jobs of all together that may wait at once; more are refused with 429"),
         .init(key: "quotas.endpoint.runningMax", variable: nil, shape: "1 ...", fallback: "none", meaning: "jobs of all together that may run at once; more wait"),
         .init(key: "quotas.endpoint.rate", variable: nil, shape: "100/s, 600/m, 5000/h", fallback: "none", meaning: "how fast jobs of all together may come; faster ones are refused with 429"),

@@ -81,7 +81,7 @@ enum ErrorText {
     }
 
     private static func entry(_ message: String, _ hint: String?) -> [String] {
-        (["error: \(message)"] + (hint.map { ["hint: \($0)"] } ?? [])).map(TerminalText.safe)
+        (["error: \(message)"] + (hint.map { ["hint: \($0)"] } ?? [])).map(TerminalText.safeLines)
     }
 
     private static func hint(for problem: ProblemDetails) -> String? {

@@ -120,6 +120,6 @@ enum LogText {
             }
         let word = TerminalText.padded(level.rawValue, to: 7)
         let clock = time.map { "\($0.description.dropFirst(11).prefix(8))  " } ?? ""
-        return clock + (paint.map { $0(word, color) } ?? word) + "  " + TerminalText.safe(message)
+        return clock + (paint.map { $0(word, color) } ?? word) + "  " + TerminalText.safeLines(message)
     }
 }

@@ -39,9 +39,15 @@ extension StoreConformance {
         },
         promise("a write with the epoch that leads is carried out") { bench in
             let job = try await bench.running()
+            let leader = try await bench.store.lead(.rescue, as: bench.surroundings.makeID(), for: .seconds(20))
+            bench.clock.advance(by: .seconds(15))
+            try expectEqual(try await bench.store.rescue(limit: 10, by: leader).map(\.id), [job.id], "in its time")
+        },
+        promise("a write of a leader whose time is over is refused, even when nobody leads in its place") { bench in
+            _ = try await bench.running()
             let leader = try await bench.store.lead(.rescue, as: bench.surroundings.makeID(), for: .seconds(10))
             bench.clock.advance(by: .seconds(15))
-            try expectEqual(try await bench.store.rescue(limit: 10, by: leader).map(\.id), [job.id], "past its time, but nobody else leads")
+            try await bench.expectError(.leadershipLost) { _ = try await bench.store.rescue(limit: 10, by: leader) }
         },
         promise("a write with an epoch that is over is refused, and changes nothing") { bench in
             let running = try await bench.running()

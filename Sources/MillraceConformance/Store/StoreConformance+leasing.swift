@@ -85,6 +85,56 @@ extension StoreConformance {
             try expectEqual(again.map { [$0.attempt, $0.crashes, $0.leases] }, [[1, 0, 2]], "counters")
             try expectEqual(try await bench.found(known), known, "the known lease")
         },
+        promise("a request for work that a later one has overtaken gets nothing, and gives nothing back") { bench in
+            let worker = try await bench.worker()
+            let job = try await bench.submit()
+            try expectEqual(try await bench.ask(worker, 2).map(\.id), [job.id], "the later request")
+            let other = try await bench.submit()
+            let known = try await bench.found(job)
+            try expectEqual(try await bench.ask(worker, 1), [], "the earlier one")
+            try expectEqual(try await bench.ask(worker, 2), [], "another copy of the later one")
+            try expectEqual(try await bench.found(job), known, "what the later one was given")
+            try expectEqual(try await bench.found(other).state, .queued, "what came meanwhile")
+        },
+        promise("a later request for work gives back what an answer that was lost had granted") { bench in
+            let worker = try await bench.worker()
+            let job = try await bench.submit()
+            try expectEqual(try await bench.ask(worker, 1).map(\.id), [job.id], "granted in the lost answer")
+            let again = try await bench.ask(worker, 2)
+            try expectEqual(again.map(\.id), [job.id], "leased again")
+            try expectEqual(again.map { [$0.attempt, $0.crashes, $0.leases] }, [[1, 0, 2]], "counters")
+        },
+        promise("a request that goes on waiting finds what comes, until a later one is given something") { bench in
+            let worker = try await bench.worker()
+            try expectEqual(try await bench.ask(worker, 1), [], "nothing is there")
+            let job = try await bench.submit()
+            try expectEqual(try await bench.ask(worker, 1, isWaiting: true).map(\.id), [job.id], "found while it waited")
+            let token = try require(try await bench.found(job).lease?.token, "token")
+            try expectEqual(try await bench.ask(worker, 2, held: [token]), [], "a later request finds nothing")
+            let next = try await bench.submit()
+            try expectEqual(try await bench.ask(worker, 3, held: [token]).map(\.id), [next.id], "one later still")
+            _ = try await bench.submit()
+            try expectEqual(try await bench.ask(worker, 2, isWaiting: true), [], "overtaken while it waited")
+        },
+        promise("a worker's requests are counted on when it repeats its registration, and anew when its process is another") { bench in
+            let worker = try await bench.worker()
+            let record = try require(try await bench.store.workers().first { $0.id == worker }, "the worker's record")
+            _ = try await bench.submit()
+            try expectEqual(try await bench.ask(worker, 5).count, 1, "the fifth request")
+            _ = try await bench.submit()
+            try await bench.store.register(record)
+            try expectEqual(try await bench.ask(worker, 4), [], "an earlier request, after a repeated registration")
+            var other = record
+            other.startedAt = record.startedAt + .seconds(1)
+            try await bench.store.register(other)
+            try expectEqual(try await bench.ask(worker, 1).count, 2, "the first request of another process")
+        },
+        promise("a worker that does not count its requests is served as it asks") { bench in
+            let worker = try await bench.worker()
+            _ = try await bench.ask(worker, 7)
+            let job = try await bench.submit()
+            try expectEqual(try await bench.ask(worker, nil).map(\.id), [job.id], "a request without a number")
+        },
         promise("many workers at once lease disjoint jobs") { bench in
             for _ in 0..<60 { _ = try await bench.submit() }
             let ids = try await bench.leaseConcurrently(workers: 6, on: [bench.store])
@@ -165,5 +215,16 @@ extension StoreBench {
             }
             return try await group.reduce(into: []) { $0 += $1 }
         }
+    }
+}
+
+extension StoreBench {
+    /// A request for work as a worker makes it, with its number and what it holds.
+    fileprivate func ask(
+        _ worker: WorkerID, _ request: Int64?, held: Set<LeaseToken> = [], isWaiting: Bool = false
+    ) async throws -> [Job] {
+        let demand = LeaseDemand(
+            worker: worker, endpoint: "ocr", variant: "a", jobsMax: 5, duration: .seconds(15), held: held, request: request)
+        return try await store.lease(isWaiting ? demand.waitingOn : demand)
     }
 }

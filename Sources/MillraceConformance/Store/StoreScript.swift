@@ -11,6 +11,7 @@ struct StoreScript {
     private var workers: [WorkerID] = []
     /// Leases ever given, stale ones too.
     private var leases: [Job] = []
+    private var requests: Int64 = 0
     private var deliveries: [Delivery] = []
     /// Leaderships ever given, those that are over too.
     private var leaders: [Leadership] = []
@@ -102,11 +103,14 @@ struct StoreScript {
     }
 
     private mutating func lease() -> StoreOperation {
-        .lease(
-            LeaseDemand(
-                worker: any(of: workers) ?? makeID(), endpoint: flip() ? "ocr" : "tags", variant: flip() ? "a" : "b",
-                jobsMax: number(8), duration: .seconds(5 + number(20)),
-                held: number(6) == 0 ? Set(leases.compactMap { $0.lease?.token }.prefix(number(40))) : nil, quotas: quotas()))
+        var demand = LeaseDemand(
+            worker: any(of: workers) ?? makeID(), endpoint: flip() ? "ocr" : "tags", variant: flip() ? "a" : "b",
+            jobsMax: number(8), duration: .seconds(5 + number(20)),
+            held: number(6) == 0 ? Set(leases.compactMap { $0.lease?.token }.prefix(number(40))) : nil, quotas: quotas())
+        // Some are counted, and then some come late, or twice.
+        requests += 1
+        if flip() { demand.request = requests - Int64(number(4)) }
+        return .lease(demand)
     }
 
     private mutating func renewal() -> LeaseRenewal? {

@@ -7,6 +7,9 @@ public struct RetryPolicy: Sendable, Codable, Equatable {
     public var backoffBase: Duration
     public var backoffMax: Duration
 
+    /// The longest delay that a handler may ask for.
+    public static let retryAfterMax: Duration = .seconds(30 * 86_400)
+
     public init(
         attemptsMax: Int = 4, crashesMax: Int = 3, backoffBase: Duration = .seconds(1), backoffMax: Duration = .seconds(300)
     ) {

@@ -56,8 +56,9 @@ struct BulkReader: Sendable {
         return texts.map { Self.item($0.utf8) }
     }
 
-    private static func item(_ bytes: some Sequence<UInt8>) -> Item {
+    private static func item(_ bytes: some Collection<UInt8>) -> Item {
         do {
+            try JSONDepth.check(Data(bytes))
             return .success(try JSONReader.read(bytes) { try BulkItem(&$0) })
         } catch let error as MillraceError {
             return .failure(error)
@@ -70,11 +71,21 @@ struct BulkReader: Sendable {
 }
 
 extension BulkItem {
+    /// As for a job that comes alone.
+    static let inputBytesMax = 1 << 20
+
     init(_ reader: inout JSONReader) throws {
         var others: [String: RawJSON] = [:]
         try reader.object { key, reader in
             switch key {
-            case "input": input = RawJSON(trusting: try reader.rawText())
+            case "input":
+                let text = try reader.rawText()
+                guard text.utf8.count <= Self.inputBytesMax else {
+                    throw MillraceError(
+                        .tooLarge, "the input has \(text.utf8.count) bytes of JSON; up to \(Self.inputBytesMax) are taken with a job",
+                        hint: "send big inputs as files")
+                }
+                input = RawJSON(trusting: text)
             case "idempotencyKey": idempotencyKey = try reader.value()
             default: others[key.text] = RawJSON(trusting: try reader.rawText())
             }

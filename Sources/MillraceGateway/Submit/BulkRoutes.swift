@@ -20,6 +20,11 @@ struct BulkRoutes: Sendable {
 
     private func submit(_ request: Request, _ context: GatewayContext) async throws -> Response {
         try QueryItems(request).allow()
+        guard request.headers[.idempotencyKey] == nil else {
+            throw MillraceError(
+                .malformedRequest, "a bulk submit takes no Idempotency-Key of its own",
+                hint: #"give each job its key: {"input": ..., "idempotencyKey": "..."}"#)
+        }
         let endpoint = try endpoints.endpoint(named: try context.parameters.require("endpoint"))
         let body = try await request.bytes(atMost: bytesMax)
         let items = try BulkReader(jobsMax: Self.jobsMax).read(body, contentType: request.headers[.contentType])

@@ -68,7 +68,7 @@ struct WorkerRoutes: Sendable {
         }
         let demand = LeaseDemand(
             worker: body.worker, endpoint: role.endpoint, variant: role.variant, jobsMax: body.jobsMax, duration: leaseDuration,
-            held: Set(body.held), quotas: try endpoints.endpoint(named: role.endpoint).quotas)
+            held: Set(body.held), request: body.request, quotas: try endpoints.endpoint(named: role.endpoint).quotas)
         let wait = min(.milliseconds(Int64(min(body.waitSeconds, 86_400) * 1000)), waitMax)
         // A worker that hangs up must not be given work: the wait ends with its connection.
         let leased = try await context.waiting { try await queue.leaseWaiting(demand, atMost: wait) } ?? []
@@ -129,7 +129,7 @@ struct WorkerRoutes: Sendable {
             reports.append(
                 AttemptReport(
                     job: item.job, token: item.token, outcome: try await outputs.checked(item.outcome, of: item.job), logs: item.logs,
-                    progress: item.progress, coldStart: item.coldStartSeconds.map { .milliseconds(Int64($0 * 1000)) }))
+                    progress: item.progress, coldStart: item.coldStartSeconds.flatMap { (0...86_400).contains($0) ? .milliseconds(Int64($0 * 1000)) : nil }))
         }
         let verdicts = reports.isEmpty ? [] : try await queue.settle(reports)
         return try .json(SettleResponse(verdicts: verdicts.map { .init($0) }))

@@ -33,8 +33,8 @@ extension JobQueue: ClockKeeper {
         try await store.lastChangeAt()
     }
 
-    public func clockWasSetBack(by step: Duration) async throws {
-        try await observed("clock_set_back") { _ in try await store.clockWasSetBack(by: step) }
+    public func clockWasSetBack(by step: Duration, as leader: Leadership?) async throws {
+        try await observed("clock_set_back") { _ in try await store.clockWasSetBack(by: step, as: leader) }
     }
 }
 

@@ -21,8 +21,7 @@ public struct WaitingLease: Sendable {
             let hints = store.changes.hints(.work(endpoint: demand.endpoint, variant: demand.variant))
             let jobs = try await store.lease(demand)
             guard jobs.isEmpty, left > .zero else { return jobs }
-            // What the worker knew when it asked says nothing about what a later request was given.
-            demand.held = nil
+            demand = demand.waitingOn
             let slice = min(left, Self.pollInterval)
             let start = surroundings.now()
             try await StoreChanges.wait(for: hints, atMost: slice, in: surroundings)

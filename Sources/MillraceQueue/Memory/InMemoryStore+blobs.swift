@@ -25,7 +25,7 @@ extension InMemoryStore: BlobCatalog {
 
     public func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int, by leader: Leadership?) async throws -> [BlobID] {
         try write { state in
-            try state.check(leader)
+            try state.check(leader, at: surroundings.now())
             let left = state.blobs.values.filter { $0.record.state == .deleting }.map(\.record.id).sorted()
             let unused = state.blobs.values.filter { blob in
                 guard blob.uses == 0, blob.record.writer.map({ !state.running.contains($0) }) ?? true else { return false }

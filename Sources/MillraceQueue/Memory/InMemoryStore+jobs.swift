@@ -99,6 +99,7 @@ extension InMemoryStore: JobStore {
         try write { state in
             guard let worker = state.workers[demand.worker] else { throw MillraceError.workerMissing(demand.worker) }
             let now = surroundings.now()
+            guard !demand.isOvertaken(by: state.lastRequests[demand.worker]) else { return [] }
             for job in state.runningByExpiry(where: { $0.lease?.worker == demand.worker }) {
                 guard let transition = JobTransition.giveBack(job, unknownTo: demand, in: surroundings) else { continue }
                 state.apply(transition, at: now)
@@ -107,7 +108,10 @@ extension InMemoryStore: JobStore {
                 state.modes[demand.endpoint]?.mode != .paused
             else { return [] }
             let taken = state.lease(demand, in: surroundings)
-            if !taken.isEmpty { state.workers[demand.worker]?.seenAt = now }
+            if !taken.isEmpty {
+                state.workers[demand.worker]?.seenAt = now
+                state.lastRequests[demand.worker] = demand.request ?? state.lastRequests[demand.worker]
+            }
             return taken
         }
     }
@@ -142,8 +146,9 @@ extension InMemoryStore: JobStore {
 
     public func rescue(limit: Int, by leader: Leadership?) async throws -> [Job] {
         try write { state in
-            try state.check(leader)
+            try state.check(leader, at: surroundings.now())
             let now = surroundings.now()
+            if !state.running.isEmpty { state.rescuedAt = now }
             let dead = state.runningByExpiry { $0.lease!.expiresAt <= now }
             let late = state.queued.values
                 .flatMap { $0.elements.compactMap { state.entries[$0.id]?.job } }
@@ -205,7 +210,7 @@ extension InMemoryStore: JobStore {
 
     public func prune(_ endpoint: EndpointRetention, at now: Timestamp, limit: Int, by leader: Leadership?) async throws -> Int {
         try write { state in
-            try state.check(leader)
+            try state.check(leader, at: surroundings.now())
             let waiting = Set(state.deliveries.values.filter { $0.delivery.state == .pending }.map(\.delivery.snapshot.id))
             let finished = state.entries.values.filter { $0.job.endpoint == endpoint.endpoint && $0.job.state.isFinal }
             let free = finished.filter { !waiting.contains($0.job.id) }

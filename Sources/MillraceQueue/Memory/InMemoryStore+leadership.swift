@@ -14,7 +14,7 @@ extension InMemoryStore: LeadershipStore {
 
     public func resign(_ leadership: Leadership) async throws {
         write { state in
-            guard let held = state.leaders[leadership.role], (try? leadership.check(against: held)) != nil else { return }
+            guard let held = state.leaders[leadership.role], leadership.isCurrent(in: held) else { return }
             // The row stays, so that the next epoch is a new one.
             state.leaders[leadership.role]?.until = min(held.until, surroundings.now())
         }
@@ -22,9 +22,9 @@ extension InMemoryStore: LeadershipStore {
 }
 
 extension InMemoryState {
-    func check(_ leader: Leadership?) throws {
+    func check(_ leader: Leadership?, at now: Timestamp) throws {
         guard let leader else { return }
-        try leader.check(against: leaders[leader.role])
+        try leader.check(against: leaders[leader.role], at: now)
     }
 }
 

@@ -6,6 +6,7 @@ extension InMemoryStore: WorkerRegistry {
             var worker = worker
             // Whoever has been told to go does not come back by saying hello again.
             worker.draining = worker.draining || state.workers[worker.id]?.draining ?? false
+            if state.workers[worker.id]?.startedAt != worker.startedAt { state.lastRequests[worker.id] = nil }
             state.workers[worker.id] = worker
             state.topics.insert(.worker)
         }
@@ -24,7 +25,7 @@ extension InMemoryStore: WorkerRegistry {
 
     public func drain(_ workers: [WorkerID], by leader: Leadership?) async throws {
         try write { state in
-            try state.check(leader)
+            try state.check(leader, at: surroundings.now())
             for id in workers where state.workers[id]?.draining == false {
                 state.workers[id]?.draining = true
                 state.topics.insert(.worker)
@@ -37,6 +38,7 @@ extension InMemoryStore: WorkerRegistry {
             for job in state.runningByExpiry(where: { $0.lease?.worker == worker }) {
                 if let transition = JobTransition.giveBack(job, in: surroundings) { state.apply(transition, at: surroundings.now()) }
             }
+            state.lastRequests[worker] = nil
             if state.workers.removeValue(forKey: worker) != nil { state.topics.insert(.worker) }
         }
     }
@@ -47,9 +49,9 @@ extension InMemoryStore: WorkerRegistry {
 
     public func removeWorkers(notSeenSince: Timestamp, by leader: Leadership?) async throws -> [WorkerRecord] {
         try write { state in
-            try state.check(leader)
+            try state.check(leader, at: surroundings.now())
             let gone = state.workers.values.filter { $0.seenAt < notSeenSince }.map(state.counted).sorted { $0.id < $1.id }
-            for worker in gone { state.workers[worker.id] = nil }
+            for worker in gone { (state.workers[worker.id], state.lastRequests[worker.id]) = (nil, nil) }
             if !gone.isEmpty { state.topics.insert(.worker) }
             return gone
         }

@@ -75,8 +75,12 @@ struct InMemoryState: Sendable {
     var leaders: [LeadershipRole: Leadership] = [:]
     var idempotency: [IdempotencyKey: JobID] = [:]
     var sequence: Int64 = 0
+    /// When a rescue last looked while jobs ran.
+    var rescuedAt: Timestamp?
     var blobs: [BlobID: Blob] = [:]
     var workers: [WorkerID: WorkerRecord] = [:]
+    /// The number of each worker's last request for work.
+    var lastRequests: [WorkerID: Int64] = [:]
     var deliveries: [DeliveryID: Outgoing] = [:]
     var keys: [KeyID: KeyRecord] = [:]
     /// What the step that runs now has changed.

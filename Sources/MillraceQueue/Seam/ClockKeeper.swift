@@ -13,8 +13,15 @@ public protocol ClockKeeper: Sendable {
     /// and so do expiry and what has happened.
     ///
     /// Doing it twice makes things due earlier than they should be, which is harmless: a lease that ends early is renewed
-    /// by the worker that holds it.
-    func clockWasSetBack(by step: Duration) async throws
+    /// by the worker that holds it. Only who leads the rescue does it, so that it is also who takes no lease back for a while
+    /// afterwards; its own role keeps its end.
+    /// - Throws: `leadership_lost`.
+    func clockWasSetBack(by step: Duration, as leader: Leadership?) async throws
+}
+
+extension ClockKeeper {
+    /// For a store that only one process uses.
+    public func clockWasSetBack(by step: Duration) async throws { try await clockWasSetBack(by: step, as: nil) }
 }
 
 extension Job {

@@ -43,7 +43,8 @@ public protocol JobStore: Sendable {
 
     /// Takes up to `jobsMax` jobs that are due: the highest priority first, inside a priority by ``FairShare`` between tenants, of one
     /// tenant the oldest first; no more than the demand's limits let run. Empty when the endpoint is paused, when the worker is draining, and
-    /// when it has been silent for as long as the lease would last: who sends no heartbeats would lose it again.
+    /// when it has been silent for as long as the lease would last: who sends no heartbeats would lose it again. Empty, too, when the request
+    /// was overtaken by a later one of the same worker, see ``LeaseDemand/request``.
     /// - Throws: `worker_unknown` when the worker is not registered.
     func lease(_ demand: LeaseDemand) async throws -> [Job]
     /// Leases as ``lease(_:)``; when nothing is due, waits until something is, at most for `limit`.
@@ -148,20 +149,41 @@ public struct LeaseDemand: Sendable {
     /// The tokens of the leases that the worker knows of. A running job that is leased to this worker by another token was
     /// granted in an answer that never arrived; `lease` first gives it back, uncounted. `nil`: the worker does not say.
     public var held: Set<LeaseToken>?
+    /// The number of this request, which rises with each that the worker makes. A store remembers the last one that was given jobs: an earlier one
+    /// that was late, or another copy of the same, gets nothing and gives nothing back, since what it says of `held` is no
+    /// longer so. Who goes on waiting leaves `held` out, and may look again until a later request is given some. `nil`: the
+    /// worker does not count.
+    public var request: Int64?
     /// Of these, how many jobs may run counts here.
     public var quotas: EndpointQuotas
 
     public init(
         worker: WorkerID, endpoint: String, variant: String, jobsMax: Int, duration: Duration, held: Set<LeaseToken>? = nil,
-        quotas: EndpointQuotas = EndpointQuotas()
+        request: Int64? = nil, quotas: EndpointQuotas = EndpointQuotas()
     ) {
         self.held = held
+        self.request = request
         self.quotas = quotas
         self.worker = worker
         self.endpoint = endpoint
         self.variant = variant
         self.jobsMax = jobsMax
         self.duration = duration
+    }
+
+    /// Whether the worker has been given jobs by a later request, or by this one.
+    /// - Parameter last: the number of its last request that was given any.
+    public func isOvertaken(by last: Int64?) -> Bool {
+        guard let request, let last else { return false }
+        return held == nil ? request < last : request <= last
+    }
+
+    /// The same request, when it has found nothing and waits: what the worker knew when it asked says nothing about what a
+    /// later request was given.
+    public var waitingOn: LeaseDemand {
+        var copy = self
+        copy.held = nil
+        return copy
     }
 }
 

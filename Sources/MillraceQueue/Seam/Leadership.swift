@@ -44,13 +44,18 @@ public struct Leadership: Sendable, Codable, Equatable {
     ) -> Leadership? {
         guard let held else { return Leadership(role: role, candidate: candidate, epoch: 1, until: now + duration) }
         let isMine = held.candidate == candidate
-        guard isMine || held.until <= now else { return nil }
+        // A role that ends later than anybody could have asked for was taken before the clock was set back.
+        guard isMine || held.until <= now || held.until.since(now) > duration else { return nil }
         return Leadership(role: role, candidate: candidate, epoch: isMine ? held.epoch : held.epoch + 1, until: now + duration)
     }
 
-    /// - Throws: `leadership_lost` unless this is what the store has.
-    public func check(against held: Leadership?) throws {
-        guard let held, held.epoch == epoch, held.candidate == candidate else {
+    /// Whether this is what the store has.
+    public func isCurrent(in held: Leadership?) -> Bool { held?.epoch == epoch && held?.candidate == candidate }
+
+    /// - Throws: `leadership_lost` unless this is what the store has, and its time is not over: who stood still for that long decided
+    ///   by what was true before.
+    public func check(against held: Leadership?, at now: Timestamp) throws {
+        guard let held, isCurrent(in: held), held.until > now else {
             throw MillraceError(
                 .leadershipLost, "epoch \(epoch) of \(role.rawValue) is over",
                 hint: "another gateway does this now; this one tries again by itself")

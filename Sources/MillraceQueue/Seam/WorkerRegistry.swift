@@ -2,6 +2,8 @@ import MillraceCore
 
 /// The workers that are known, living until they say goodbye or stop sending heartbeats.
 public protocol WorkerRegistry: Sendable {
+    /// Makes a worker known. A repetition renews its record; a draining worker stays one, and its requests for work go on being
+    /// counted from where they were, unless it is another process (its `startedAt` differs).
     func register(_ worker: WorkerRecord) async throws
     /// Says that the worker lives.
     /// - Returns: whether it is draining.

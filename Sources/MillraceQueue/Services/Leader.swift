@@ -22,11 +22,16 @@ public final class Leader: Sendable {
     /// What the next write carries; `nil` while another leads. The store is asked once half of the time is over.
     public func leadership() async throws -> Leadership? {
         if let held = held.withLock({ $0 }), held.until.since(surroundings.now()) > duration / 2,
-            // A clock that was set back must not keep a role for ever.
-            held.until.since(surroundings.now()) <= duration { return held }
+            // A clock that was set back must not keep a role for ever; the store's may be a little ahead.
+            held.until.since(surroundings.now()) <= duration * 5 / 4 { return held }
         let granted = try await store.lead(role, as: candidate, for: duration)
         held.withLock { $0 = granted }
         return granted
+    }
+
+    /// Keeps the role, if it is held, without anything to write.
+    func keep() async throws {
+        if held.withLock({ $0 != nil }) { _ = try await leadership() }
     }
 
     /// Forgets what it holds: the store said that it is over.

@@ -47,13 +47,19 @@ public struct RescueService: Service {
     package func tick(_ machine: inout RescueStateMachine) async {
         do {
             // Set back while no server ran: the store remembers a time that has not come yet.
-            if machine.lastTick == nil { machine.begin(at: surroundings.now(), after: try await store.lastChangeAt()) }
+            if machine.lastClock == nil { machine.begin(at: surroundings.now(), after: try await store.lastChangeAt()) }
             switch machine.tick(at: surroundings.now()) {
-            case .probe: _ = try await store.rescue(limit: 0, by: nil)
+            case .probe:
+                _ = try await store.rescue(limit: 0, by: nil)
+                // Who corrected the clock waits for workers to renew; another must not take the role, and their jobs, meanwhile.
+                try await leader.keep()
             case .rescue: if let leadership = try await leader.leadership() { try await rescue(by: leadership) }
             case .correct(let step):
-                logger.warning("the clock was set back; what is due is corrected", metadata: ["clock.step": "\(step)"])
-                try await store.clockWasSetBack(by: step)
+                // Another that leads has seen the step itself, or took the role with it.
+                if let leadership = try await leader.leadership() {
+                    logger.warning("the clock was set back; what is due is corrected", metadata: ["clock.step": "\(step)"])
+                    try await store.clockWasSetBack(by: step, as: leadership)
+                }
                 machine.corrected()
             }
         } catch is CancellationError {

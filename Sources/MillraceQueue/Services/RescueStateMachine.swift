@@ -16,6 +16,8 @@ package struct RescueStateMachine: Sendable, Equatable {
 
     let lease: Duration
     private(set) var lastTick: Timestamp?
+    /// The clock at the last tick, also one after which the store failed.
+    private(set) var lastClock: Timestamp?
     private(set) var quietUntil: Timestamp?
     /// By how much the clock was set back, as long as the store does not know.
     private(set) var setBackBy: Duration = .zero
@@ -27,8 +29,8 @@ package struct RescueStateMachine: Sendable, Equatable {
     /// A tick, at the latest every lease. A longer gap, also by a clock that was set, is an outage.
     mutating func tick(at now: Timestamp) -> Action {
         let gap = lastTick.map { now.since($0) }
-        lastTick = now
-        if let gap, gap < .zero { setBackBy += .zero - gap }
+        if let lastClock, now < lastClock { setBackBy += lastClock.since(now) }
+        (lastTick, lastClock) = (now, now)
         if gap.map({ $0 > lease || $0 < .zero }) ?? true { quietUntil = now + lease }
         if setBackBy > .zero { return .correct(by: setBackBy) }
         if let quietUntil, now < quietUntil { return .probe }

@@ -130,6 +130,7 @@ extension JobTransition {
         job.finishedAt = nil
         job.cancelRequestedAt = nil
         job.failure = nil
+        job.startedAt = nil
         return JobTransition(job, [.state(job.change("retried by hand"))])
     }
 
@@ -196,7 +197,7 @@ extension JobTransition {
                 return final(job, .failed, failure.code, in: surroundings)
             }
             let backoff = job.retry.backoff(afterFailures: job.attempt, fraction: surroundings.fraction())
-            let wait = failure.retryAfter ?? backoff
+            let wait = failure.retryAfter.map { min(max($0, .zero), RetryPolicy.retryAfterMax) } ?? backoff
             // An attempt that could only begin after the deadline is none.
             guard job.hasTime(after: wait, at: now) else { return final(job, .failed, failure.code, in: surroundings) }
             return requeued(job, after: wait, "retry after \(failure.code)", in: surroundings)

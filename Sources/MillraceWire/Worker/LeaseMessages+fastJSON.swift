@@ -7,6 +7,10 @@ extension LeaseRequest: FastJSON {
             writer.values(held)
             writer.key("jobsMax")
             writer.integer(jobsMax)
+            if let request {
+                writer.key("request")
+                writer.integer(request)
+            }
             writer.key("waitSeconds")
             writer.number(waitSeconds)
             writer.key("worker")
@@ -16,18 +20,21 @@ extension LeaseRequest: FastJSON {
 
     public init(_ reader: inout JSONReader) throws {
         var (worker, jobsMax, waitSeconds, held) = (WorkerID?.none, Int?.none, Double?.none, [LeaseToken]?.none)
+        var request: Int64?
         try reader.object { key, reader in
             switch key {
             case "worker": worker = try reader.value()
             case "jobsMax": jobsMax = try reader.integer()
             case "waitSeconds": waitSeconds = try reader.double()
             case "held": held = try reader.values()
+            case "request": request = try reader.null() ? nil : try reader.integer()
             default: try reader.skip()
             }
         }
         self.init(
             worker: try reader.required(worker, "worker"), jobsMax: try reader.required(jobsMax, "jobsMax"),
-            waitSeconds: try reader.required(waitSeconds, "waitSeconds"), held: try reader.required(held, "held"))
+            waitSeconds: try reader.required(waitSeconds, "waitSeconds"), held: try reader.required(held, "held"),
+            request: request)
     }
 }
 

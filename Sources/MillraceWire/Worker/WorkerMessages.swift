@@ -46,9 +46,13 @@ public struct LeaseRequest: Sendable, Codable, Equatable {
     public var waitSeconds: Double
     /// The leases the worker holds. Any other that the store has for it was granted in an answer that got lost, and is given back.
     public var held: [LeaseToken]
+    /// Rises with each request that the worker makes, repetitions too: one that arrives late or twice gets nothing, and gives
+    /// nothing back. Absent: the worker does not count.
+    public var request: Int64?
 
-    public init(worker: WorkerID, jobsMax: Int, waitSeconds: Double, held: [LeaseToken]) {
+    public init(worker: WorkerID, jobsMax: Int, waitSeconds: Double, held: [LeaseToken], request: Int64? = nil) {
         self.held = held
+        self.request = request
         self.worker = worker
         self.jobsMax = jobsMax
         self.waitSeconds = waitSeconds
