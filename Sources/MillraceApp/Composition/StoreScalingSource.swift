@@ -2,6 +2,7 @@ import MillraceCloud
 import MillraceCore
 import MillraceQueue
 import MillraceScaling
+import Synchronization
 
 /// What the autoscaler sees: the store's backlog and workers, joined with what the fleet knows.
 struct StoreScalingSource: ScalingSource {
@@ -9,6 +10,7 @@ struct StoreScalingSource: ScalingSource {
     let endpoints: [EndpointConfiguration]
     /// How long a worker may be silent.
     let lease: Duration
+    private let attention = Attention()
     let adoption: WorkerAdoption
     let startFailures: StartFailures
     /// Of the role ``LeadershipRole/scaling``.
@@ -49,7 +51,7 @@ struct StoreScalingSource: ScalingSource {
 
     private func activity(of worker: WorkerRecord) -> VariantObservation.Worker.Activity {
         // Silent for a lease without holding anything: it hangs, and would stand in the way of one that does not.
-        if worker.jobsHeld == 0, surroundings.now().since(worker.seenAt) > lease { return .draining(holdsWork: false) }
+        if worker.jobsHeld == 0, attention.mayJudge(at: surroundings.now(), lease), surroundings.now().since(worker.seenAt) > lease { return .draining(holdsWork: false) }
         if worker.draining { return .draining(holdsWork: worker.jobsHeld > 0) }
         if worker.jobsHeld > 0 { return .busy }
         guard let readyAt = worker.readyAt else { return .starting }
@@ -95,5 +97,25 @@ struct StoreScalingSource: ScalingSource {
 
     func hints() -> AsyncStream<Void> {
         store.changes.hints([.backlog, .worker])
+    }
+}
+
+/// Whether this process was there to hear workers: after it stood still itself (stopped, or its clock was set), their silence says
+/// nothing for one lease.
+private final class Attention: Sendable {
+    private struct State {
+        var lastLook: Timestamp?
+        var quietUntil: Timestamp?
+    }
+    private let state = Mutex(State())
+
+    func mayJudge(at now: Timestamp, _ lease: Duration) -> Bool {
+        state.withLock { state in
+            let gap = state.lastLook.map { now.since($0) }
+            state.lastLook = now
+            // The autoscaler looks at least every two seconds, also where leases are shorter.
+            if gap.map({ $0 > max(lease, .seconds(5)) || $0 < .zero }) ?? true { state.quietUntil = now + lease }
+            return state.quietUntil.map { now >= $0 } ?? true
+        }
     }
 }

@@ -42,6 +42,16 @@ struct EndpointReader {
     /// Reads the keys for nothing, so that they are not called unknown beside the fault that matters.
     private func skip(_ reader: inout MappingReader) { _ = reader.takeAll() }
 
+    /// A duration after which jobs expire.
+    private func lifetime(_ key: String, _ reader: inout MappingReader, _ faults: inout Faults) -> Duration? {
+        guard let value = reader.duration(key, &faults) else { return nil }
+        guard value > .zero else {
+            faults.add("\"\(reader.full(key))\" must be more than 0: every job would expire at once")
+            return nil
+        }
+        return value
+    }
+
     private func fill(_ endpoint: inout EndpointConfiguration, from reader: inout MappingReader, _ faults: inout Faults) {
         reader.mapping("batching", &faults) { reader, faults in
             if let value = reader.integer("itemsMax", &faults, in: 1...4096) { endpoint.batching.itemsMax = value }
@@ -68,8 +78,8 @@ struct EndpointReader {
             }
         }
         if let value = reader.duration("runLimit", &faults) { endpoint.runLimit = value }
-        if let value = reader.duration("timeToLive", &faults) { endpoint.timeToLive = value }
-        if let value = reader.duration("deadline", &faults) { endpoint.deadline = value }
+        if let value = lifetime("timeToLive", &reader, &faults) { endpoint.timeToLive = value }
+        if let value = lifetime("deadline", &reader, &faults) { endpoint.deadline = value }
         if let value = reader.duration("retention", &faults) { endpoint.retention = value }
         if let value = reader.integer("retentionMax", &faults) { endpoint.retentionMax = value }
         reader.mapping("quotas", &faults) { reader, faults in

@@ -4,9 +4,7 @@ import MillraceQueue
 /// A store that passes everything on to another: the base of what stands between a party and the store, and of the
 /// faulty stores with which tests show that the auditor sees.
 // Unchecked: a subclass may keep state; one simulation calls its store from one task only, one call after the other.
-open class StoreProxy: JobStore, BlobCatalog, WorkerRegistry, DeliveryStore, KeyStore, LeadershipStore, EndpointControl,
-// Unchecked: a simulation runs one step after the other, and its stores are used by no two at once.
-    ClockKeeper, @unchecked Sendable {
+open class StoreProxy: Store, @unchecked Sendable {
     public let base: any Store
 
     public init(_ base: any Store) {
