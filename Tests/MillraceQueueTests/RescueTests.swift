@@ -32,15 +32,15 @@ struct RescueStateMachineTests {
         _ = actions(at: [0, 5, 10, 15])
         #expect(actions(at: [3600, 3605, 3610, 3615]) == [.probe, .probe, .probe, .rescue])
         #expect(actions(at: [100, 105]) == [.correct(by: .seconds(3515)), .correct(by: .seconds(3515))])
-        machine.corrected()
-        #expect(actions(at: [110, 115]) == [.probe, .rescue])
+        machine.corrected(at: origin + .seconds(105))
+        #expect(actions(at: [110, 115, 120]) == [.probe, .probe, .rescue])
     }
 
     @Test("correct at the start what a clock has left behind that was set back while no server ran")
     mutating func clockSetMeanwhile() {
         machine.begin(at: origin, after: origin + .seconds(60))
         #expect(actions(at: [0]) == [.correct(by: .seconds(60))])
-        machine.corrected()
+        machine.corrected(at: origin)
         #expect(actions(at: [5, 10, 15]) == [.probe, .probe, .rescue])
         machine.begin(at: origin + .seconds(20), after: origin)
         #expect(actions(at: [20]) == [.rescue])

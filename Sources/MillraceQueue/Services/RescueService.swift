@@ -60,7 +60,7 @@ public struct RescueService: Service {
                     logger.warning("the clock was set back; what is due is corrected", metadata: ["clock.step": "\(step)"])
                     try await store.clockWasSetBack(by: step, as: leadership)
                 }
-                machine.corrected()
+                machine.corrected(at: surroundings.now())
             }
         } catch is CancellationError {
             return

@@ -10,7 +10,7 @@ package struct RescueStateMachine: Sendable, Equatable {
         /// Only see whether the store can be written to.
         case probe
         case rescue
-        /// The clock was set back: correct what is due, then ``corrected()``.
+        /// The clock was set back: correct what is due, then ``corrected(at:)``.
         case correct(by: Duration)
     }
 
@@ -43,7 +43,9 @@ package struct RescueStateMachine: Sendable, Equatable {
         if let last, last > now { setBackBy = last.since(now) }
     }
 
-    mutating func corrected() {
+    /// Leases were moved: from now on their workers have a full lease to renew them.
+    mutating func corrected(at now: Timestamp) {
+        quietUntil = now + lease
         setBackBy = .zero
     }
 

@@ -14,10 +14,14 @@ extension Auditor {
         /// When it will be empty, in microseconds.
         var emptyAt: Int64 = 0
 
-        func level(at now: Timestamp) -> Int64 { max(0, emptyAt - now.milliseconds * 1000) }
+        /// More than there is room for is from before the clock was set back, and forgotten: a rate begins anew then.
+        func level(at now: Timestamp, room: Int64) -> Int64 {
+            let level = max(0, emptyAt - now.milliseconds * 1000)
+            return level > room ? 0 : level
+        }
 
-        mutating func pour(_ amount: Int64, at now: Timestamp) {
-            emptyAt = now.milliseconds * 1000 + level(at: now) + amount
+        mutating func pour(_ amount: Int64, at now: Timestamp, room: Int64) {
+            emptyAt = now.milliseconds * 1000 + level(at: now, room: room) + amount
         }
     }
 
@@ -30,7 +34,7 @@ extension Auditor {
             }
             guard let rate = quota.rate else { continue }
             guard hasRoom(key, rate) else { throw Violation(.quota, job.id, "it was let in faster than the rate allows") }
-            buckets[key, default: Bucket()].pour(spacing(rate), at: now)
+            buckets[key, default: Bucket()].pour(spacing(rate), at: now, room: spacing(rate) * Int64(rate.burst))
         }
     }
 
@@ -67,6 +71,6 @@ extension Auditor {
     private func spacing(_ rate: RateLimit) -> Int64 { rate.per.milliseconds * 1000 / Int64(rate.jobs) }
 
     private func hasRoom(_ key: BucketKey, _ rate: RateLimit) -> Bool {
-        (buckets[key] ?? Bucket()).level(at: now) <= spacing(rate) * Int64(rate.burst - 1)
+        (buckets[key] ?? Bucket()).level(at: now, room: spacing(rate) * Int64(rate.burst)) <= spacing(rate) * Int64(rate.burst - 1)
     }
 }
