@@ -29,11 +29,6 @@ public final class Leader: Sendable {
         return granted
     }
 
-    /// Keeps the role, if it is held, without anything to write.
-    func keep() async throws {
-        if held.withLock({ $0 != nil }) { _ = try await leadership() }
-    }
-
     /// Forgets what it holds: the store said that it is over.
     public func forget() {
         held.withLock { $0 = nil }

@@ -48,15 +48,13 @@ public struct RescueService: Service {
         do {
             // Set back while no server ran: the store remembers a time that has not come yet.
             if machine.lastClock == nil { machine.begin(at: surroundings.now(), after: try await store.lastChangeAt()) }
-            switch machine.tick(at: surroundings.now()) {
-            case .probe:
-                _ = try await store.rescue(limit: 0, by: nil)
-                // Who corrected the clock waits for workers to renew; another must not take the role, and their jobs, meanwhile.
-                try await leader.keep()
-            case .rescue: if let leadership = try await leader.leadership() { try await rescue(by: leadership) }
+            let leadership = try await leader.leadership()
+            switch machine.tick(at: surroundings.now(), epoch: leadership?.epoch) {
+            case .probe: _ = try await store.rescue(limit: 0, by: nil)
+            case .rescue: if let leadership { try await rescue(by: leadership) }
             case .correct(let step):
                 // Another that leads has seen the step itself, or took the role with it.
-                if let leadership = try await leader.leadership() {
+                if let leadership {
                     logger.warning("the clock was set back; what is due is corrected", metadata: ["clock.step": "\(step)"])
                     try await store.clockWasSetBack(by: step, as: leadership)
                 }

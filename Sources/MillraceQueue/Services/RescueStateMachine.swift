@@ -16,6 +16,8 @@ package struct RescueStateMachine: Sendable, Equatable {
 
     let lease: Duration
     private(set) var lastTick: Timestamp?
+    /// The epoch in which this gateway last led.
+    private(set) var lastEpoch: Int64?
     /// The clock at the last tick, also one after which the store failed.
     private(set) var lastClock: Timestamp?
     private(set) var quietUntil: Timestamp?
@@ -27,11 +29,18 @@ package struct RescueStateMachine: Sendable, Equatable {
     }
 
     /// A tick, at the latest every lease. A longer gap, also by a clock that was set, is an outage.
-    mutating func tick(at now: Timestamp) -> Action {
+    ///
+    /// - Parameter epoch: that of the role, when this gateway leads. Who takes the role waits, too: whoever led before may have
+    ///   moved leases a moment ago, when the clock was set back.
+    mutating func tick(at now: Timestamp, epoch: Int64? = nil) -> Action {
         let gap = lastTick.map { now.since($0) }
         if let lastClock, now < lastClock { setBackBy += lastClock.since(now) }
         (lastTick, lastClock) = (now, now)
         if gap.map({ $0 > lease || $0 < .zero }) ?? true { quietUntil = now + lease }
+        if let epoch, epoch != lastEpoch {
+            lastEpoch = epoch
+            quietUntil = now + lease
+        }
         if setBackBy > .zero { return .correct(by: setBackBy) }
         if let quietUntil, now < quietUntil { return .probe }
         quietUntil = nil
