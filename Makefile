@@ -36,7 +36,7 @@ test-python: setup ## run the tests of the Python shim and of the handlers in mo
 test-blackbox: $(if $(MILLRACE_BIN),setup,build-debug) ## run the scripts in Tests/blackbox against the built binary
 	@dev/blackbox
 
-test-sim: setup ## simulate the queue for about a minute, and prove that its auditor sees a missing fence
+test-sim: setup ## simulate the queue for about a minute: 200 seeds
 	@SEEDS=200 STEPS=6000 dev/sim
 
 sim: setup ## simulate the queue under faults, seed by seed; SEEDS=400 STEPS=6000 STORE=memory, see docs/architecture/05-simulation.md

@@ -12,7 +12,7 @@ import shims
 class Power:
     def __init__(self, host, drops_syncs=False):
         self.host, self.drops_syncs = host, drops_syncs
-        self.library = None
+        self.preload = None
         self.journal, self.base = host.folder / "journal", host.disk.path / "base"
         self.disk, self.since = None, 0.0
         self.void = None
@@ -20,9 +20,9 @@ class Power:
         self.faults = []
 
     def variables(self):
-        self.library = self.library or shims.build("disk_journal", self.host.folder)
+        self.preload = self.preload or shims.build("disk_journal", self.host.folder)
         return {
-            "LD_PRELOAD": self.library, "CHAOS_JOURNAL": str(self.journal), "CHAOS_FOLDER": str(self.host.data),
+            "LD_PRELOAD": self.preload, "CHAOS_JOURNAL": str(self.journal), "CHAOS_FOLDER": str(self.host.data),
             **({"CHAOS_DROP_SYNCS": "1"} if self.drops_syncs else {}),
         }
 

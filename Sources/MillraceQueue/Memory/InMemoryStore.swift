@@ -79,7 +79,7 @@ struct InMemoryState: Sendable {
     var rescuedAt: Timestamp?
     var blobs: [BlobID: Blob] = [:]
     var workers: [WorkerID: WorkerRecord] = [:]
-    /// The number of each worker's last request for work.
+    /// The number of each worker's last request for work that was given any.
     var lastRequests: [WorkerID: Int64] = [:]
     var deliveries: [DeliveryID: Outgoing] = [:]
     var keys: [KeyID: KeyRecord] = [:]

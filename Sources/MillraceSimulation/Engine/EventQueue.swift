@@ -16,7 +16,6 @@ struct EventQueue {
     private var sequence = 0
 
     var isEmpty: Bool { heap.isEmpty }
-    var nextTime: Int64? { heap.first?.time }
 
     mutating func add(at time: Int64, _ action: @escaping Action) {
         sequence += 1
