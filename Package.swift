@@ -123,7 +123,7 @@ let package = Package(
 
         room(
             "MillraceSimulation",
-            uses: ["MillraceQueue", "MillraceQueueSQLite", "MillraceCore", "MillraceTestSupport"], [log]),
+            uses: ["MillraceQueue", "MillraceQueueSQLite", "MillraceCore", "MillraceTestSupport"], [heap, log]),
         .executableTarget(
             name: "millrace-sim", dependencies: ["MillraceSimulation", "MillraceCore", arguments], swiftSettings: settings),
 

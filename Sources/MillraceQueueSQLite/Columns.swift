@@ -33,10 +33,6 @@ enum JSONColumn {
         try value.map { try MillraceJSON.string($0) }
     }
 
-    static func text<Value: Encodable & Collection>(unlessEmpty value: Value) throws -> String? {
-        value.isEmpty ? nil : try MillraceJSON.string(value)
-    }
-
     static func text(unlessEmpty parameters: [String: JSONValue]) -> String? {
         parameters.isEmpty ? nil : RawJSON(.object(parameters)).text
     }

@@ -4,7 +4,7 @@ import MillraceQueue
 
 extension SQLiteStore: JobStore {
     public func admit(_ jobs: [NewJob], within quotas: EndpointQuotas) async throws -> [Admission] {
-        let prepared = try jobs.map { ($0, try ColdColumns($0.job)) }
+        let prepared = jobs.map { ($0, ColdColumns($0.job)) }
         return try await write { step in
             var door = Door(step: step, quotas: quotas)
             let admissions = try prepared.map { try door.admit($0, $1) }

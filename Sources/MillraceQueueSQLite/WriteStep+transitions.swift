@@ -112,8 +112,8 @@ extension WriteStep {
         else { return }
         var statement = try statement(Self.updateContentsOfRow)
         statement.bind(try JSONColumn.text(job.checkpoint))
-        statement.bind(try JSONColumn.text(unlessEmpty: job.outputs))
-        statement.bind(try JSONColumn.text(unlessEmpty: job.inlineOutputs))
+        statement.bind(JSONColumn.text(unlessEmpty: job.outputs))
+        statement.bind(JSONColumn.text(unlessEmpty: job.inlineOutputs))
         statement.bind(try JSONColumn.text(job.failure))
         statement.bind(row.key)
         try statement.run()
@@ -237,9 +237,9 @@ struct ColdColumns: Sendable {
     var input: String?
     var files: String?
 
-    init(_ job: Job) throws {
-        parameters = try JSONColumn.text(unlessEmpty: job.parameters)
+    init(_ job: Job) {
+        parameters = JSONColumn.text(unlessEmpty: job.parameters)
         input = job.input?.text
-        files = try JSONColumn.text(unlessEmpty: job.files)
+        files = JSONColumn.text(unlessEmpty: job.files)
     }
 }

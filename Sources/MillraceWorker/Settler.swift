@@ -16,19 +16,15 @@ final class Settler: Sendable {
 
     private let worker: WorkerID
     private let held: HeldJobs
-    private let surroundings: Surroundings
-    /// How long to repeat a report that the gateway has no room for.
-    private let patience: Duration
     private let logger: Logger
     private let send: Send
     private let ready = Mutex<[SettleRequest.Item]>([])
     private let (hints, hint) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    init(worker: WorkerID, held: HeldJobs, surroundings: Surroundings, patience: Duration, logger: Logger, send: @escaping Send) {
+    /// - Parameter send: sends a report, again and again until it is answered, also while the gateway's disk is full.
+    init(worker: WorkerID, held: HeldJobs, logger: Logger, send: @escaping Send) {
         self.worker = worker
         self.held = held
-        self.surroundings = surroundings
-        self.patience = patience
         self.logger = logger
         self.send = send
     }
@@ -80,7 +76,7 @@ final class Settler: Sendable {
 
     private func report(_ items: ArraySlice<SettleRequest.Item>) async {
         do {
-            let answer = try await sendPatiently(SettleRequest(worker: worker, items: Array(items)))
+            let answer = try await send(SettleRequest(worker: worker, items: Array(items)))
             note(answer, items)
         } catch let error as MillraceError where items.count > 1 && Self.blamesContent(error) {
             // One outcome that cannot be taken must not cost the others.
@@ -99,19 +95,6 @@ final class Settler: Sendable {
             }
         }
         held.remove(items.lazy.map(\.token))
-    }
-
-    /// A gateway without room on its disk may have some later.
-    private func sendPatiently(_ request: SettleRequest) async throws -> SettleResponse {
-        let giveUpAt = surroundings.now() + patience
-        while true {
-            do {
-                return try await send(request)
-            } catch let error as MillraceError where error.code == .storageFull && surroundings.now() < giveUpAt {
-                logger.warning("the gateway's disk is full; trying again", metadata: ["attempts": "\(request.items.count)"])
-                try await surroundings.sleep(.seconds(1))
-            }
-        }
     }
 
     private static func blamesContent(_ error: MillraceError) -> Bool {

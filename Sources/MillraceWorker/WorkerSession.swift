@@ -47,9 +47,9 @@ struct WorkerSession: Sendable {
         self.logger = logger
         let held = HeldJobs()
         self.held = held
-        settler = Settler(
-            worker: registration.worker, held: held, surroundings: surroundings, patience: Self.patienceBusy, logger: logger
-        ) { try await gateway.call("/v1/worker/settle", $0, patience: Self.patienceBusy) }
+        settler = Settler(worker: registration.worker, held: held, logger: logger) {
+            try await gateway.call("/v1/worker/settle", $0, patience: Self.patienceBusy)
+        }
         let checkpoints = CheckpointWriter(worker: registration.worker, gateway: gateway, transfer: transfer, held: held)
         batcher = ItemBatcher(
             runner: engine.runner,
