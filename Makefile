@@ -13,7 +13,7 @@ setup: ## install what is missing: system packages, .venv, model weights
 	@dev/setup
 
 build: setup ## build the release binary, .build/release/millrace
-	swift build -c release --product millrace
+	@dev/build-release millrace
 
 build-debug: setup ## build the debug binary, .build/debug/millrace
 	swift build --product millrace

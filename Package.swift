@@ -96,8 +96,9 @@ let package = Package(
         room("MillracePipelines", uses: ["MillraceInference", "MillraceVision", "MillraceText", "MillraceCore"]),
 
         // The processes.
-        room("MillraceWorker", uses: ["MillraceInference", "MillracePipelines", "MillraceWire", "MillraceCloud", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP, log, lifecycle, crypto]),
-        room("MillraceGateway", uses: ["MillraceQueue", "MillraceWire", "MillraceCloud", "MillraceCore"], [hummingbird, httpClient, httpTypes, nio, nioPosix, nioFoundation, nioHTTP, nioHTTPTypes, crypto, log, metrics, lifecycle]),
+        room("MillraceEventLoops", [nio]),
+        room("MillraceWorker", uses: ["MillraceInference", "MillracePipelines", "MillraceWire", "MillraceCloud", "MillraceEventLoops", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP, log, lifecycle, crypto]),
+        room("MillraceGateway", uses: ["MillraceQueue", "MillraceWire", "MillraceCloud", "MillraceEventLoops", "MillraceCore"], [hummingbird, httpClient, httpTypes, nio, nioPosix, nioFoundation, nioHTTP, nioHTTPTypes, crypto, log, metrics, lifecycle]),
         room("MillraceClient", uses: ["MillraceWire", "MillraceCore"], [httpClient, nio, nioPosix, nioFoundation, nioHTTP]),
         room(
             "MillraceApp",
@@ -105,7 +106,7 @@ let package = Package(
                 "MillraceGateway", "MillraceWorker", "MillraceQueueSQLite", "MillraceLocal", "MillraceScaling",
                 "MillraceRunnerONNX", "MillraceRunnerProcess", "MillracePipelines", "MillraceQueue", "MillraceCloud",
                 "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore",
-            ], [yams, log, metrics, lifecycle, signals, httpClient, crypto]),
+            ], [yams, log, metrics, lifecycle, signals, httpClient, nioPosix, crypto]),
         room("MillraceCommands", uses: ["MillraceClient", "MillraceWire", "MillraceCore"], [arguments]),
         .executableTarget(
             name: "millrace",

@@ -180,9 +180,14 @@ static void arm(void) {
     timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
+// In turn: a server closes a connection that is never used.
 static struct connection *idle(void) {
-    for (int i = 0; i < options.connections; i++)
-        if (!all[i].jobs) return &all[i];
+    static int next;
+    for (int tried = 0; tried < options.connections; tried++) {
+        struct connection *c = &all[next];
+        next = (next + 1) % options.connections;
+        if (!c->jobs) return c;
+    }
     return NULL;
 }
 

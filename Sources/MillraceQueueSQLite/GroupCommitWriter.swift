@@ -1,3 +1,4 @@
+import Dispatch
 import GRDB
 import Logging
 import MillraceCore
@@ -11,10 +12,14 @@ import Synchronization
 /// down, and so can one huge write), each of its writes is run again in a transaction of its own.
 final class GroupCommitWriter: Sendable {
     private struct State {
-        var waiting: [any PendingWrite] = []
+        var gathering = WriteGathering()
         var isDraining = false
+        /// The writer waits on ``arrival``.
+        var isWaiting = false
     }
     private let state = Mutex(State())
+    /// A write came while the writer waited for one.
+    private let arrival = DispatchSemaphore(value: 0)
     private let pool: DatabasePool
     private let changes: StoreChanges
     private let surroundings: Surroundings
@@ -37,9 +42,9 @@ final class GroupCommitWriter: Sendable {
     }
 
     /// - Note: Deliberately not cancellable; see ``SQLiteStore``.
-    func write<Value: Sendable>(_ body: @escaping WriteBody<Value>) async throws -> Value {
+    func write<Value: Sendable>(_ urgency: WriteGathering.Urgency, _ body: @escaping WriteBody<Value>) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
-            enqueue(Write(body: body, continuation: continuation))
+            enqueue(Write(body: body, continuation: continuation), urgency)
         }
     }
 
@@ -48,20 +53,25 @@ final class GroupCommitWriter: Sendable {
         statements.forget()
     }
 
-    private func enqueue(_ write: any PendingWrite) {
-        enum Step { case refuse, wait, drain }
+    private func enqueue(_ write: any PendingWrite, _ urgency: WriteGathering.Urgency) {
+        enum Step { case refuse, wait, wake, drain }
         let step: Step = state.withLock { state in
-            guard state.waiting.count < options.writesWaitingMax else { return .refuse }
-            state.waiting.append(write)
-            guard !state.isDraining else { return .wait }
-            state.isDraining = true
-            return .drain
+            guard state.gathering.waiting.count < options.writesWaitingMax else { return .refuse }
+            state.gathering.add(write, urgency, at: .now)
+            guard state.isDraining else {
+                state.isDraining = true
+                return .drain
+            }
+            guard state.isWaiting, urgency != .patient else { return .wait }
+            state.isWaiting = false
+            return .wake
         }
         switch step {
         case .refuse:
             write.end(with: MillraceError(
                 .unavailable, "\(options.writesWaitingMax) writes already wait for the store", hint: "try again in a moment"))
         case .wait: break
+        case .wake: arrival.signal()
         case .drain:
             // The writer's own serial queue, not the cooperative pool: commits block on the disk.
             pool.asyncWriteWithoutTransaction { db in self.drain(db) }
@@ -74,15 +84,30 @@ final class GroupCommitWriter: Sendable {
         }
     }
 
+    /// Waits on the writer's own thread, as a commit does for the disk.
     private func nextBatch() -> [any PendingWrite]? {
-        state.withLock { state in
-            guard !state.waiting.isEmpty else {
-                state.isDraining = false
-                return nil
+        while true {
+            let next = state.withLock { state in
+                let next = state.gathering.next(atMost: options.writesPerCommitMax, at: .now)
+                switch next {
+                case .nothing: state.isDraining = false
+                case .batch: break
+                case .wait: state.isWaiting = true
+                }
+                return next
             }
-            let batch = Array(state.waiting.prefix(options.writesPerCommitMax))
-            state.waiting.removeFirst(batch.count)
-            return batch
+            switch next {
+            case .nothing: return nil
+            case .batch(let batch): return batch
+            case .wait(let until):
+                let left = ContinuousClock.now.duration(to: until)
+                guard arrival.wait(timeout: .now() + .nanoseconds(Int(left.seconds * 1e9))) == .timedOut else { continue }
+                // One that came at this moment has signalled, or is about to: nothing else waits on it.
+                if state.withLock({ state in
+                    defer { state.isWaiting = false }
+                    return !state.isWaiting
+                }) { arrival.wait() }
+            }
         }
     }
 
@@ -112,9 +137,10 @@ final class GroupCommitWriter: Sendable {
             for index in batch.indices { commit(batch[index...index], db) }
             return
         }
-        changes.publish(ledger.changedTopics, jobs: ledger.changedJobs)
-        for write in batch { write.end(with: nil) }
+        // Workers first: they begin, while submitters have their answer either way.
         for given in handedOut { give(given) }
+        for write in batch { write.end(with: nil) }
+        changes.publish(ledger.changedTopics, jobs: ledger.changedJobs)
     }
 
     /// Runs a write in a savepoint. Throws only when the whole transaction must end.
@@ -171,7 +197,7 @@ final class GroupCommitWriter: Sendable {
     /// Gives leased jobs to who waited. When the wait ended meanwhile, they go back: nobody would run them.
     private func give(_ given: HandOut) {
         guard !given.parked.end(with: given.rows), !given.rows.isEmpty else { return }
-        enqueue(
+        let back =
             ForgottenWrite { step in
                 for row in given.rows {
                     guard let row = try JobRow.find(row.job.id, in: step), let token = row.job.lease?.token,
@@ -179,7 +205,8 @@ final class GroupCommitWriter: Sendable {
                     else { continue }
                     if let transition = JobTransition.giveBack(row.job, in: step.surroundings) { try step.apply(transition, to: row) }
                 }
-            })
+            }
+        enqueue(back, .prompt)
     }
 
     private func step(_ db: Database, _ ledger: StepLedger) -> WriteStep {
@@ -193,7 +220,7 @@ final class GroupCommitWriter: Sendable {
 
 typealias WriteBody<Value> = @Sendable (WriteStep) throws -> Value
 
-private protocol PendingWrite: Sendable {
+protocol PendingWrite: Sendable {
     /// Carries out the write and keeps its value until the commit.
     func run(_ step: WriteStep) throws
     /// Says that this write failed alone.

@@ -26,7 +26,8 @@ extension SQLiteStore: JobStore {
     }
 
     public func settle(_ reports: [AttemptReport]) async throws -> [LeaseVerdict] {
-        try await write { step in
+        // Many at once are worth a sync of their own.
+        try await write(reports.count < 16 ? .patient : .prompt) { step in
             try reports.map { report in
                 guard let row = try JobRow.find(report.job, in: step) else { return .lost }
                 let checked = try report.checked { try step.blobIsThere($0) }

@@ -28,7 +28,7 @@ extension SQLiteStore {
     /// Looks, and lets the worker wait when nothing is due. Nobody is left waiting whose look failed or found something.
     private func look(_ demand: LeaseDemand, _ parking: ParkedLease, waits: Bool) async throws -> [JobRow] {
         do {
-            let rows = try await write { [parked] step in
+            let rows = try await write(.look) { [parked] step in
                 guard let rows = try step.lease(demand) else { return [JobRow]() }
                 if rows.isEmpty, waits { parked.park(parking) }
                 return rows

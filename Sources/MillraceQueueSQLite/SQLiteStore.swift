@@ -54,8 +54,10 @@ public final class SQLiteStore: Sendable {
     }
 
     /// Runs one atomic step on the writer; when this returns, it is on the disk.
-    func write<Value: Sendable>(_ body: @escaping @Sendable (WriteStep) throws -> Value) async throws -> Value {
-        try await writer.write(body)
+    func write<Value: Sendable>(
+        _ urgency: WriteGathering.Urgency = .prompt, _ body: @escaping @Sendable (WriteStep) throws -> Value
+    ) async throws -> Value {
+        try await writer.write(urgency, body)
     }
 
     func read<Value: Sendable>(_ body: @Sendable (Database) throws -> Value) async throws -> Value {

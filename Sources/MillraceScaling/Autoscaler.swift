@@ -47,6 +47,9 @@ public struct Autoscaler: Service {
     private let logger: Logger
     /// Looked at this often even if nothing is heard: a hint may be lost.
     private let intervalMax: Duration = .seconds(2)
+    /// And no more often than this, whatever is heard: with work under way each job brings hints. The first hint after a quiet time
+    /// is acted upon at once.
+    private let intervalMin: Duration = .milliseconds(100)
     private let backoffs = SharedBackoffs()
 
     public init(
@@ -86,6 +89,7 @@ public struct Autoscaler: Service {
             } catch {
                 logger.warning("scaling step failed; the next one follows", metadata: ["error": "\(error)"])
             }
+            try? await surroundings.sleep(intervalMin)
             await wait(for: hints, until: next)
         }
     }

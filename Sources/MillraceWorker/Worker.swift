@@ -2,8 +2,10 @@ import AsyncHTTPClient
 import Foundation
 import Logging
 import MillraceCore
+import MillraceEventLoops
 import MillraceInference
 import MillraceWire
+import NIOCore
 import ServiceLifecycle
 
 /// One process that serves one endpoint variant: it registers, loads the model, leases jobs, runs them and reports.
@@ -71,7 +73,8 @@ public struct Worker: Service {
         }
         let session = WorkerSession(
             registration: registration, welcome: welcome, engine: engine, gateway: gateway, transfer: BlobTransfer(client: client),
-            scratchFolder: identity.scratchFolder, readyAt: surroundings.now(), surroundings: surroundings, logger: logger)
+            control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder, readyAt: surroundings.now(),
+            surroundings: surroundings, logger: logger)
         logger.info(
             "ready", metadata: ["endpoint": "\(identity.endpoint)", "start.seconds": "\(surroundings.now().since(startedAt).seconds)"])
         let result: Result<Void, any Error>

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MillraceCore
+import MillraceEventLoops
 import MillraceInference
 import MillraceWire
 import ServiceLifecycle
@@ -23,6 +24,8 @@ struct WorkerSession: Sendable {
     let settler: Settler
     let decoding = Gate(limit: ProcessInfo.processInfo.activeProcessorCount)
     let executor = InferenceExecutor()
+    /// Where the loops run that talk to the gateway.
+    let control: EventLoopExecutor
     let shutdown = ShutdownFlag()
     let requests = RequestCount()
 
@@ -33,7 +36,7 @@ struct WorkerSession: Sendable {
 
     init(
         registration: RegisterRequest, welcome: RegisterResponse, engine: Worker.Engine, gateway: GatewayConnection,
-        transfer: BlobTransfer, scratchFolder: String, readyAt: Timestamp, surroundings: Surroundings, logger: Logger
+        transfer: BlobTransfer, control: EventLoopExecutor, scratchFolder: String, readyAt: Timestamp, surroundings: Surroundings, logger: Logger
     ) {
         self.registration = registration
         configuration = welcome.configuration
@@ -41,6 +44,7 @@ struct WorkerSession: Sendable {
         self.engine = engine
         self.gateway = gateway
         self.transfer = transfer
+        self.control = control
         self.scratchFolder = scratchFolder
         self.readyAt = readyAt
         self.surroundings = surroundings
@@ -59,10 +63,10 @@ struct WorkerSession: Sendable {
 
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask(executorPreference: engine.pipeline.decodes ? executor : nil) { await batcher.run() }
-            group.addTask { await settler.run() }
-            group.addTask { try await heartbeatLoop() }
-            group.addTask {
+            group.addTask(executorPreference: engine.pipeline.decodes ? executor : control) { await batcher.run() }
+            group.addTask(executorPreference: control) { await settler.run() }
+            group.addTask(executorPreference: control) { try await heartbeatLoop() }
+            group.addTask(executorPreference: control) {
                 await withGracefulShutdownHandler {
                     await leaseUntilStopped()
                 } onGracefulShutdown: {

@@ -14,6 +14,7 @@ import Testing
         try compare(messages.heartbeatResponse())
         try compare(messages.settleRequest())
         try compare(messages.settleResponse())
+        try compare(messages.jobResource())
         try compare(messages.value())
     }
 

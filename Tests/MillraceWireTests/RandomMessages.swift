@@ -37,6 +37,28 @@ struct RandomMessages {
 
     mutating func settleResponse() -> SettleResponse { SettleResponse(verdicts: list { $0.verdict() }) }
 
+    mutating func jobResource() -> JobResource {
+        var job = Job(
+            id: id(), tenant: text(), endpoint: text(), variant: text(), priority: number(10),
+            parameters: Dictionary(list { ($0.text(), $0.value()) }, uniquingKeysWith: { $1 }), files: list { $0.file() },
+            callback: maybe { $0.text() }, createdAt: time(), runAt: maybe { $0.time() }, expiresAt: maybe { $0.time() },
+            deadline: maybe { $0.time() })
+        job.state = JobState.allCases[number(JobState.allCases.count)]
+        (job.attempt, job.crashes, job.leases) = (number(5), number(5), number(5))
+        (job.startedAt, job.finishedAt, job.cancelRequestedAt) = (maybe { $0.time() }, maybe { $0.time() }, maybe { $0.time() })
+        job.lease = maybe { Lease(token: $0.id(), worker: $0.id(), expiresAt: $0.time()) }
+        job.progress = maybe { $0.progress() }
+        job.failure = maybe { $0.failure() }
+        job.outputs = list { $0.file() }
+        job.inlineOutputs = list { .init(name: $0.text(), mediaType: $0.text(), text: $0.text()) }
+        job.coldStart = maybe { .milliseconds($0.number(100_000)) }
+        var resource = JobResource(job, now: time())
+        resource.queue = maybe {
+            .init(ahead: $0.number(1000), aheadIsAtLeast: $0.maybe { $0.chance() }, estimatedStart: $0.maybe { $0.time() })
+        }
+        return resource
+    }
+
     mutating func value(depth: Int = 3) -> JSONValue {
         switch number(depth > 0 ? 8 : 6) {
         case 0: .null
@@ -70,15 +92,18 @@ struct RandomMessages {
 
     private mutating func outcome() -> SettleRequest.Outcome {
         switch number(5) {
-        case 0: .failed(
-            JobFailure(
-                code: text(), message: text(), hint: maybe { $0.text() }, retryable: chance(),
-                retryAfter: maybe { .milliseconds($0.number(100_000)) }, stderrTail: maybe { $0.text() }))
+        case 0: .failed(failure())
         case 1: .cancelled
         case 2: .released(reason: text())
         default: .succeeded(
             outputs: list { $0.file() }, inline: list { .init(name: $0.text(), mediaType: $0.text(), text: $0.text()) })
         }
+    }
+
+    private mutating func failure() -> JobFailure {
+        JobFailure(
+            code: text(), message: text(), hint: maybe { $0.text() }, retryable: chance(),
+            retryAfter: maybe { .milliseconds($0.number(100_000)) }, stderrTail: maybe { $0.text() })
     }
 
     private mutating func file() -> JobFile {

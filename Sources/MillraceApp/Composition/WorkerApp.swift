@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Logging
 import MillraceCore
 import MillraceWorker
+import NIOPosix
 import ServiceLifecycle
 import UnixSignals
 
@@ -25,7 +26,8 @@ public struct WorkerApp: Sendable {
         let engines = EngineFactory(
             locations: RuntimeLocations(settings, searchPath: environment["PATH"] ?? ""), threads: settings.threads,
             environment: environment, scratchFolder: identity.scratchFolder, logger: logger)
-        let client = HTTPClient(eventLoopGroupProvider: .singleton)
+        // One loop: a worker's calls are few, and follow each other.
+        let client = HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton.next()))
         let worker = Worker(identity: identity, client: client, surroundings: .system, logger: logger) { try engines.make($0) }
         let group = ServiceGroup(
             configuration: .init(

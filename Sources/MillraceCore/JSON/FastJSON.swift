@@ -53,7 +53,8 @@ extension JSONReader {
         try null() ? nil : try Value(&self)
     }
 
-    mutating func seldom<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value {
+    /// A value of a type that is too seldom read to have a form of its own here: read by its `Codable` form.
+    public mutating func seldom<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value {
         try JSONNodeDecoder(JSONNode(&self)).decode(type)
     }
 

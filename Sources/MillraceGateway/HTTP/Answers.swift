@@ -46,7 +46,7 @@ extension Request {
         Data(buffer: try await buffer(atMost: limit))
     }
 
-    private func buffer(atMost limit: Int) async throws -> ByteBuffer {
+    func buffer(atMost limit: Int) async throws -> ByteBuffer {
         let tooLarge = MillraceError(.tooLarge, "the body is larger than \(limit) bytes", hint: "send big inputs as files")
         if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
         do {
@@ -57,19 +57,22 @@ extension Request {
     }
 
     private static func checkFields(of data: Data, known: [String]) throws {
-        guard let object = try JSONSerialization.jsonObjectOrNil(data) else { return }
-        for name in object.keys.sorted() where !known.contains(name) {
-            throw MillraceError(
-                .malformedRequest, "unknown field \"\(name)\"",
-                hint: Spelling.nearest(to: name, in: known).map { "did you mean \"\($0)\"?" }
-                    ?? "known fields: \(known.joined(separator: ", "))")
+        var names: Set<String> = []
+        // What is no object, or no JSON at all, is told by the decoder.
+        try? JSONReader.read(data) { reader in
+            try reader.object { name, reader in
+                names.insert(name.text)
+                try reader.skip()
+            }
         }
+        if let name = names.subtracting(known).min() { throw MillraceError.unknownField(name, known: known) }
     }
 }
 
-extension JSONSerialization {
-    /// `nil` when the data is something else than an object; what is no JSON at all is told by the decoder.
-    fileprivate static func jsonObjectOrNil(_ data: Data) throws -> [String: Any]? {
-        (try? jsonObject(with: data)) as? [String: Any]
+extension MillraceError {
+    static func unknownField(_ name: String, known: [String]) -> MillraceError {
+        MillraceError(
+            .malformedRequest, "unknown field \"\(name)\"",
+            hint: Spelling.nearest(to: name, in: known).map { "did you mean \"\($0)\"?" } ?? "known fields: \(known.joined(separator: ", "))")
     }
 }

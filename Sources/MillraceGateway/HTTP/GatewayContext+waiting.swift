@@ -1,3 +1,4 @@
+import MillraceEventLoops
 import NIOCore
 import ServiceLifecycle
 
@@ -7,24 +8,21 @@ extension GatewayContext {
     /// - Returns: `nil` when it was ended early and gave nothing. What it gave at the last moment is not thrown away.
     func waiting<Value: Sendable>(_ operation: @escaping @Sendable () async throws -> Value) async throws -> Value? {
         let hangup = try await hangup()
-        return try await withThrowingTaskGroup(of: Value?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { try await operation() }
-            group.addTask {
-                try await gracefulShutdown()
-                return nil
-            }
-            if let hangup {
-                group.addTask {
-                    try await hangup.value()
-                    return nil
+        let task = Task(executorPreference: EventLoopExecutor(channel.eventLoop)) { try await operation() }
+        let watch = hangup?.whenOpen { task.cancel() }
+        defer { if let watch { hangup?.forget(watch) } }
+        do {
+            return try await withTaskCancellationHandler {
+                try await withGracefulShutdownHandler {
+                    try await task.value
+                } onGracefulShutdown: {
+                    task.cancel()
                 }
+            } onCancel: {
+                task.cancel()
             }
-            if let value = try await group.next() ?? nil { return value }
-            group.cancelAll()
-            while let result = await group.nextResult() {
-                if case .success(let value?) = result { return value }
-            }
+        } catch where task.isCancelled {
+            try Task.checkCancellation()
             return nil
         }
     }
@@ -36,8 +34,7 @@ extension GatewayContext {
 
     private func hangup() async throws -> Latch<Void>? {
         let channel = channel
-        return try await channel.eventLoop.submit {
-            try? channel.pipeline.syncOperations.handler(type: ConnectionHandler.self).hangup
-        }.get()
+        func find() -> Latch<Void>? { try? channel.pipeline.syncOperations.handler(type: ConnectionHandler.self).hangup }
+        return channel.eventLoop.inEventLoop ? find() : try await channel.eventLoop.submit { find() }.get()
     }
 }

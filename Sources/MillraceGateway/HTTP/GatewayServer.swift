@@ -1,5 +1,6 @@
 import Foundation
 import Hummingbird
+import HummingbirdCore
 import Logging
 import MillraceCore
 import NIOCore
@@ -73,12 +74,14 @@ public struct GatewayServer: Service, CustomStringConvertible {
         let bound = bound
         let room = limits.connectionsMax.map(ConnectionRoom.init)
         let firstRequest = limits.firstRequest.map { TimeAmount($0) }
+        let connection = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ConnectionHandler(room: room, firstRequestTimeout: firstRequest)], idleTimeout: .init(limits.idle),
+            httpDecoderConfiguration: .init(maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 64 * 1024, maxHeaderFieldCount: 200))
         return Application(
             responder: router,
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [ConnectionHandler(room: room, firstRequestTimeout: firstRequest)], idleTimeout: .init(limits.idle),
-                    httpDecoderConfiguration: .init(maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 64 * 1024, maxHeaderFieldCount: 200))),
+            server: HTTPServerBuilder { responder in
+                LoopBoundChannel(base: HTTP1Channel(responder: responder, configuration: connection))
+            },
             configuration: .init(address: address),
             onServerRunning: { channel in
                 if case .unix(let path) = binding { chmod(path, 0o600) }

@@ -2,10 +2,12 @@ import Synchronization
 
 /// A value that comes once; whoever asks earlier waits.
 final class Latch<Value: Sendable>: Sendable {
+    typealias Watch = Int
+
     private struct State {
         var value: Value?
-        var nextID = 0
-        var waiters: [Int: AsyncStream<Value>.Continuation] = [:]
+        var nextWatch: Watch = 0
+        var watches: [Watch: @Sendable (Value) -> Void] = [:]
     }
     private let state = Mutex(State())
 
@@ -13,28 +15,38 @@ final class Latch<Value: Sendable>: Sendable {
 
     /// Sets the value; a second one is ignored.
     func open(_ value: Value) {
-        let waiters = state.withLock { state -> [AsyncStream<Value>.Continuation] in
+        let watches = state.withLock { state -> [@Sendable (Value) -> Void] in
             guard state.value == nil else { return [] }
             state.value = value
-            defer { state.waiters = [:] }
-            return Array(state.waiters.values)
+            defer { state.watches = [:] }
+            return Array(state.watches.values)
         }
-        for waiter in waiters {
-            waiter.yield(value)
-            waiter.finish()
+        for watch in watches { watch(value) }
+    }
+
+    /// Calls when the value comes; at once, if it is there.
+    func whenOpen(_ body: @escaping @Sendable (Value) -> Void) -> Watch {
+        let (known, watch) = state.withLock { state in
+            state.nextWatch += 1
+            if state.value == nil { state.watches[state.nextWatch] = body }
+            return (state.value, state.nextWatch)
         }
+        if let known { body(known) }
+        return watch
+    }
+
+    func forget(_ watch: Watch) {
+        state.withLock { _ = $0.watches.removeValue(forKey: watch) }
     }
 
     /// - Throws: `CancellationError` when the task is cancelled first.
     func value() async throws -> Value {
         let (stream, continuation) = AsyncStream<Value>.makeStream()
-        let (known, id) = state.withLock { state in
-            state.nextID += 1
-            if state.value == nil { state.waiters[state.nextID] = continuation }
-            return (state.value, state.nextID)
+        let watch = whenOpen {
+            continuation.yield($0)
+            continuation.finish()
         }
-        if let known { return known }
-        defer { state.withLock { _ = $0.waiters.removeValue(forKey: id) } }
+        defer { forget(watch) }
         for await value in stream { return value }
         throw CancellationError()
     }

@@ -49,10 +49,14 @@ struct RequestLogMiddleware: RouterMiddleware {
     private static func acceptable(_ id: String?) -> String? {
         guard let id, (1...128).contains(id.utf8.count) else { return nil }
         let isPlain = id.utf8.allSatisfy { byte in
-            byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".") || Character(UnicodeScalar(byte)).isLetter
-                || Character(UnicodeScalar(byte)).isNumber
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+                true
+            default: false
+            }
         }
-        return isPlain && id.utf8.allSatisfy { $0 < 0x80 } ? id : nil
+        return isPlain ? id : nil
     }
 
     private func fresh() -> String {

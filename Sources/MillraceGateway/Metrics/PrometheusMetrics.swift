@@ -14,7 +14,15 @@ public final class PrometheusMetrics: MetricsFactory {
         var name: String
         var labels: [String: String]
     }
+    /// A metric as a caller names it.
+    private struct Call: Hashable {
+        var label: String
+        var suffix: String
+        var dimensions: [String]
+    }
     private struct State {
+        /// What was called for before: to make a key again for each event would cost more than to count it.
+        var known: [Call: PrometheusSeries] = [:]
         var series: [Key: PrometheusSeries] = [:]
         var counts: [String: Int] = [:]
     }
@@ -71,18 +79,30 @@ public final class PrometheusMetrics: MetricsFactory {
     private func series(
         _ label: String, suffix: String, _ dimensions: [(String, String)], make: () -> PrometheusSeries
     ) -> PrometheusSeries {
+        let call = Call(label: label, suffix: suffix, dimensions: dimensions.flatMap { [$0.0, $0.1] })
+        if let known = state.withLock({ $0.known[call] }) { return known }
         var name = PrometheusText.name(label)
         if !name.hasSuffix(suffix) { name += suffix }
         let labels = Dictionary(dimensions.map { (PrometheusText.name($0.0), $0.1) }, uniquingKeysWith: { _, last in last })
         return state.withLock { state in
-            var key = Key(name: name, labels: labels)
-            if let known = state.series[key] { return known }
-            if state.counts[name, default: 0] >= Self.seriesMax { key.labels = ["overflow": "true"] }
-            if let known = state.series[key] { return known }
-            let made = make()
-            state.series[key] = made
-            state.counts[name, default: 0] += 1
-            return made
+            let found = Self.series(name, labels, in: &state, make)
+            if state.known.count < Self.callsMax { state.known[call] = found }
+            return found
         }
+    }
+
+    private static let callsMax = 4096
+
+    private static func series(
+        _ name: String, _ labels: [String: String], in state: inout State, _ make: () -> PrometheusSeries
+    ) -> PrometheusSeries {
+        var key = Key(name: name, labels: labels)
+        if let known = state.series[key] { return known }
+        if state.counts[name, default: 0] >= seriesMax { key.labels = ["overflow": "true"] }
+        if let known = state.series[key] { return known }
+        let made = make()
+        state.series[key] = made
+        state.counts[name, default: 0] += 1
+        return made
     }
 }

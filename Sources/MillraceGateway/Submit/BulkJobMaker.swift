@@ -27,33 +27,19 @@ struct BulkJobMaker {
     }
 
     /// - Throws: ``MillraceError`` when it cannot be a job.
-    mutating func job(_ item: BulkItem) async throws -> NewJob {
+    mutating func job(_ item: JobDocument) async throws -> NewJob {
         if item.input != nil, let inlineRefusal { throw inlineRefusal }
-        var submission = Submission()
-        // Read as a value only where somebody looks into it.
-        submission.input = item.input == nil ? nil : .null
-        if let rest = item.rest { try await take(rest, into: &submission) }
-        submission = try submission.checked(for: endpoint.manifest)
+        let submission = try await reader.submission(item).checked(for: endpoint.manifest)
+        if let callback = submission.callback { try await check(callback) }
         let parameters =
             submission.parameters.isEmpty ? try plainParameters.get() : try endpoint.manifest.checkedParameters(submission.parameters)
         var new = NewJob(job: try admission.job(submission, parameters, endpoint, principal, headers))
-        new.job.input = item.input
         if let key = item.idempotencyKey {
-            submission.input = item.input?.value
             new.idempotency = .init(
                 key: try JobAdmission.checked(idempotencyKey: key),
                 fingerprint: try submission.fingerprint(method: "POST", endpoint: endpoint.name, parameters: parameters))
         }
         return new
-    }
-
-    private mutating func take(_ rest: SubmitRequest, into submission: inout Submission) async throws {
-        let input = submission.input
-        submission = try Submission(rest)
-        submission.input = input
-        for id in rest.uploads ?? [] { submission.files.append(try await reader.upload(id)) }
-        try reader.checkAmount(of: submission.files)
-        if let callback = submission.callback { try await check(callback) }
     }
 
     /// A name is looked up once for each request.

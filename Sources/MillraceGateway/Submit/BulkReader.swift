@@ -2,19 +2,11 @@ import Foundation
 import MillraceCore
 import MillraceWire
 
-/// One job of a bulk submit as it was sent. Its input stays the text that it is.
-struct BulkItem: Sendable {
-    var input: RawJSON?
-    /// All but the input; `nil` when nothing else was given, as in most of many jobs.
-    var rest: SubmitRequest?
-    var idempotencyKey: String?
-}
-
 /// Reads the jobs of a bulk submit: a line of JSON each, or an object with a list. What one job has wrong is its own fault.
 struct BulkReader: Sendable {
     let jobsMax: Int
 
-    typealias Item = Result<BulkItem, MillraceError>
+    typealias Item = Result<JobDocument, MillraceError>
 
     func read(_ body: Data, contentType: String?) throws -> [Item] {
         let type = contentType.flatMap { ContentType($0) }?.essence
@@ -58,8 +50,7 @@ struct BulkReader: Sendable {
 
     private static func item(_ bytes: some Collection<UInt8>) -> Item {
         do {
-            try JSONDepth.check(Data(bytes))
-            return .success(try JSONReader.read(bytes) { try BulkItem(&$0) })
+            return .success(try JobDocument(reading: bytes, in: .bulk))
         } catch let error as MillraceError {
             return .failure(error)
         } catch let error as DecodingError {
@@ -67,36 +58,5 @@ struct BulkReader: Sendable {
         } catch {
             return .failure(MillraceError(.malformedRequest, "the job could not be read"))
         }
-    }
-}
-
-extension BulkItem {
-    /// As for a job that comes alone.
-    static let inputBytesMax = 1 << 20
-
-    init(_ reader: inout JSONReader) throws {
-        var others: [String: RawJSON] = [:]
-        try reader.object { key, reader in
-            switch key {
-            case "input":
-                let text = try reader.rawText()
-                guard text.utf8.count <= Self.inputBytesMax else {
-                    throw MillraceError(
-                        .tooLarge, "the input has \(text.utf8.count) bytes of JSON; up to \(Self.inputBytesMax) are taken with a job",
-                        hint: "send big inputs as files")
-                }
-                input = RawJSON(trusting: text)
-            case "idempotencyKey": idempotencyKey = try reader.value()
-            default: others[key.text] = RawJSON(trusting: try reader.rawText())
-            }
-        }
-        guard !others.isEmpty else { return }
-        for name in others.keys.sorted() where !SubmissionReader.fields.contains(name) {
-            let known = SubmissionReader.fields + ["idempotencyKey"]
-            throw MillraceError(
-                .malformedRequest, "unknown field \"\(name)\"",
-                hint: Spelling.nearest(to: name, in: known).map { "did you mean \"\($0)\"?" } ?? "known fields: \(known.joined(separator: ", "))")
-        }
-        rest = try MillraceJSON.decode(SubmitRequest.self, from: MillraceJSON.string(others))
     }
 }

@@ -40,7 +40,7 @@ struct BulkRoutes: Sendable {
 
     /// One step: what cannot be a job has its verdict already, the others get the store's.
     private func admit(
-        _ items: ArraySlice<Result<BulkItem, MillraceError>>, _ endpoint: EndpointConfiguration, _ maker: inout BulkJobMaker
+        _ items: ArraySlice<Result<JobDocument, MillraceError>>, _ endpoint: EndpointConfiguration, _ maker: inout BulkJobMaker
     ) async throws -> [BulkVerdict] {
         var verdicts: [BulkVerdict] = []
         var jobs: [NewJob] = []

@@ -1,4 +1,3 @@
-import Foundation
 import MillraceCore
 
 /// How deep JSON is nested, told from its bytes before anything recursive reads it.
@@ -6,12 +5,12 @@ enum JSONDepth {
     static let limit = 64
 
     /// - Throws: `malformed_request` when arrays and objects are nested too deeply, or when the text is not UTF-8.
-    static func check(_ data: Data) throws {
+    static func check(_ bytes: some Sequence<UInt8>) throws {
         // A zero or a mark at the beginning is UTF-16 or UTF-32, which the decoder would read, and this would not.
-        guard !data.prefix(4).contains(where: { $0 == 0 || $0 >= 0xFE }) else {
+        guard !bytes.prefix(4).contains(where: { $0 == 0 || $0 >= 0xFE }) else {
             throw MillraceError(.malformedRequest, "the JSON is not UTF-8")
         }
-        guard !data.withUnsafeBytes({ exceeds(limit, in: $0) }) else {
+        guard !(bytes.withContiguousStorageIfAvailable { exceeds(limit, in: $0) } ?? exceeds(limit, in: bytes)) else {
             throw MillraceError(
                 .malformedRequest, "the JSON is nested more than \(limit) levels deep", hint: "send deep structures as a file, or as a string")
         }

@@ -57,7 +57,7 @@ struct JobAdmission: Sendable {
         let times = try submission.times(acceptedAt: now, for: endpoint)
         return Job(
             id: surroundings.makeID(), tenant: principal.tenant, endpoint: endpoint.name, variant: endpoint.variant,
-            priority: submission.priority ?? 5, parameters: parameters, input: submission.input.map { RawJSON($0) }, files: submission.files,
+            priority: submission.priority ?? 5, parameters: parameters, input: submission.input, files: submission.files,
             callback: submission.callback ?? endpoint.callback, retry: endpoint.retry, runLimit: endpoint.runLimit,
             traceparent: headers[.traceparent].flatMap { Self.isTraceparent($0) ? $0 : nil }, createdAt: now,
             runAt: times.runAt, expiresAt: times.expiresAt, deadline: times.deadline)

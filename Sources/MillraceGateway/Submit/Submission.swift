@@ -5,7 +5,7 @@ import MillraceCore
 /// What a client asks for, in whichever form it came: a form, JSON, or the bare bytes of a file.
 struct Submission: Sendable, Equatable {
     var files: [JobFile] = []
-    var input: JSONValue?
+    var input: RawJSON?
     /// As given; the manifest has not seen them yet.
     var parameters: [String: JSONValue] = [:]
     var priority: Int?
@@ -102,7 +102,7 @@ struct Submission: Sendable, Equatable {
     func fingerprint(method: String, endpoint: String, parameters: [String: JSONValue]) throws -> String {
         var parts: [String: JSONValue] = [
             "method": .string(method), "endpoint": .string(endpoint), "parameters": .object(parameters),
-            "input": input ?? .null, "priority": priority.map { .integer(Int64($0)) } ?? .null,
+            "input": input?.value ?? .null, "priority": priority.map { .integer(Int64($0)) } ?? .null,
             "callback": callback.map { .string($0) } ?? .null,
             "timeToLive": timeToLive.map { .integer($0.milliseconds) } ?? .null,
             "files": .array(files.map { [.string($0.name), .string($0.filename ?? ""), .string($0.sha256)] }),

@@ -43,7 +43,7 @@ extension SubmissionReader {
                     hint: "put a text into quotes: -F 'input=\"...\"'; a file is sent with -F file=@...")
             }
             try checkInlineAccepted()
-            submission.input = input
+            submission.input = RawJSON(input)
         default:
             try submission.take(field: name, text)
         }

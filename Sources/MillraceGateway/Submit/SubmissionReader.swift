@@ -35,14 +35,20 @@ struct SubmissionReader: Sendable {
 
     // MARK: JSON
 
-    static let fields = ["input", "uploads", "parameters", "priority", "callback", "timeToLiveSeconds", "runAt", "delaySeconds", "deadlineSeconds"]
-
     private func readJSON(_ request: Request) async throws -> Submission {
         try QueryItems(request).allow()
-        let body = try await request.json(SubmitRequest.self, bytesMax: jsonBytesMax, fields: Self.fields)
-        var submission = try Submission(body)
-        if body.input != nil { try checkInlineAccepted() }
-        for id in body.uploads ?? [] { submission.files.append(try await upload(id)) }
+        let body = try await request.buffer(atMost: jsonBytesMax)
+        let document = try JobDocument(reading: body.readableBytesView, in: .alone)
+        if document.input != nil { try checkInlineAccepted() }
+        return try await submission(document)
+    }
+
+    /// What a document asks for.
+    func submission(_ document: JobDocument) async throws -> Submission {
+        var submission = Submission(input: document.input)
+        guard let rest = document.rest else { return submission }
+        try submission.take(rest)
+        for id in rest.uploads ?? [] { submission.files.append(try await upload(id)) }
         try checkAmount(of: submission.files)
         return submission
     }
@@ -123,9 +129,11 @@ struct SubmissionReader: Sendable {
 }
 
 extension Submission {
-    /// What a JSON request asks for, but its uploads.
-    init(_ body: SubmitRequest) throws {
-        self.init(input: body.input, parameters: body.parameters ?? [:], priority: body.priority, callback: body.callback)
+    /// Takes what a JSON request asks for, but its input and its uploads.
+    fileprivate mutating func take(_ body: SubmitRequest) throws {
+        parameters = body.parameters ?? [:]
+        priority = body.priority
+        callback = body.callback
         timeToLive = try body.timeToLiveSeconds.map { try Submission.timeToLive(seconds: $0) }
         deadline = try body.deadlineSeconds.map { try Submission.duration($0, "deadlineSeconds") }
         if let time = body.runAt { try putOff(.at(time)) }

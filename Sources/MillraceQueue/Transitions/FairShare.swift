@@ -31,7 +31,7 @@ public struct FairShare<Lane> {
 
     public init(_ candidates: [Candidate], room: TenantRoom) {
         // Without this the order in which a store keeps its lanes would show.
-        self.candidates = candidates.sorted { ($0.running, $0.turn, $0.tenant) < ($1.running, $1.turn, $1.tenant) }
+        self.candidates = candidates.count < 2 ? candidates : candidates.sorted { ($0.running, $0.turn, $0.tenant) < ($1.running, $1.turn, $1.tenant) }
         self.room = room
     }
 
@@ -42,7 +42,7 @@ public struct FairShare<Lane> {
     ) rethrows -> (found: [Found], room: TenantRoom) {
         var found: [Found] = []
         var last: [Int: Int64] = [:]
-        var clock = (candidates.map(\.turn).max() ?? 0) + 1
+        var clock = candidates.reduce(0) { max($0, $1.turn) } + 1
         var open = Set(candidates.indices)
         while found.count < places, !open.isEmpty {
             let shares = share(places - found.count, between: open, &clock)
