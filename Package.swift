@@ -31,6 +31,7 @@ let lifecycleTestKit: Target.Dependency = .product(name: "ServiceLifecycleTestKi
 let metricsTestKit: Target.Dependency = .product(name: "MetricsTestKit", package: "swift-metrics")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioFoundation: Target.Dependency = .product(name: "NIOFoundationCompat", package: "swift-nio")
@@ -73,7 +74,7 @@ let package = Package(
     ],
     targets: [
         // The vocabulary.
-        room("MillraceCore"),
+        room("MillraceCore", [heap]),
         room("MillraceWire", uses: ["MillraceCore"]),
 
         // The queue and what is behind it.
@@ -98,7 +99,7 @@ let package = Package(
         // The processes.
         room("MillraceEventLoops", [nio]),
         room("MillraceWorker", uses: ["MillraceInference", "MillracePipelines", "MillraceWire", "MillraceCloud", "MillraceEventLoops", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP, log, lifecycle, crypto]),
-        room("MillraceGateway", uses: ["MillraceQueue", "MillraceWire", "MillraceCloud", "MillraceEventLoops", "MillraceCore"], [hummingbird, httpClient, httpTypes, nio, nioPosix, nioFoundation, nioHTTP, nioHTTPTypes, crypto, log, metrics, lifecycle]),
+        room("MillraceGateway", uses: ["MillraceQueue", "MillraceWire", "MillraceCloud", "MillraceEventLoops", "MillraceCore"], [hummingbird, hummingbirdCore, httpClient, httpTypes, nio, nioPosix, nioFoundation, nioHTTP, nioHTTPTypes, crypto, log, metrics, lifecycle]),
         room("MillraceClient", uses: ["MillraceWire", "MillraceCore"], [httpClient, nio, nioPosix, nioFoundation, nioHTTP]),
         room(
             "MillraceApp",

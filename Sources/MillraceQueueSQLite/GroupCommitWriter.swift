@@ -12,12 +12,12 @@ import Synchronization
 /// down, and so can one huge write), each of its writes is run again in a transaction of its own.
 final class GroupCommitWriter: Sendable {
     private struct State {
-        var gathering = WriteGathering()
+        var gathering: WriteGathering
         var isDraining = false
         /// The writer waits on ``arrival``.
         var isWaiting = false
     }
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     /// A write came while the writer waited for one.
     private let arrival = DispatchSemaphore(value: 0)
     private let pool: DatabasePool
@@ -33,6 +33,7 @@ final class GroupCommitWriter: Sendable {
     init(
         pool: DatabasePool, lanes: LaneDirectory, changes: StoreChanges, surroundings: Surroundings, options: SQLiteOptions, logger: Logger
     ) {
+        state = Mutex(State(gathering: WriteGathering(patience: options.reportPatience)))
         self.pool = pool
         self.lanes = lanes
         self.changes = changes
@@ -57,7 +58,7 @@ final class GroupCommitWriter: Sendable {
         enum Step { case refuse, wait, wake, drain }
         let step: Step = state.withLock { state in
             guard state.gathering.waiting.count < options.writesWaitingMax else { return .refuse }
-            state.gathering.add(write, urgency, at: .now)
+            state.gathering.add(write, urgency, at: Surroundings.monotonic())
             guard state.isDraining else {
                 state.isDraining = true
                 return .drain
@@ -88,7 +89,7 @@ final class GroupCommitWriter: Sendable {
     private func nextBatch() -> [any PendingWrite]? {
         while true {
             let next = state.withLock { state in
-                let next = state.gathering.next(atMost: options.writesPerCommitMax, at: .now)
+                let next = state.gathering.next(atMost: options.writesPerCommitMax, at: Surroundings.monotonic())
                 switch next {
                 case .nothing: state.isDraining = false
                 case .batch: break
@@ -100,7 +101,7 @@ final class GroupCommitWriter: Sendable {
             case .nothing: return nil
             case .batch(let batch): return batch
             case .wait(let until):
-                let left = ContinuousClock.now.duration(to: until)
+                let left = Surroundings.monotonic().duration(to: until)
                 guard arrival.wait(timeout: .now() + .nanoseconds(Int(left.seconds * 1e9))) == .timedOut else { continue }
                 // One that came at this moment has signalled, or is about to: nothing else waits on it.
                 if state.withLock({ state in

@@ -102,6 +102,8 @@ public struct SQLiteOptions: Sendable {
     public var writesWaitingMax = 10_000
     /// Writes in one transaction.
     public var writesPerCommitMax = 500
+    /// How long the report of an attempt may wait for a submit to be written with, while submits come one after the other.
+    public var reportPatience: Duration = .milliseconds(4)
     public var readersMax = 4
     /// How long to wait for another process that writes to the same file.
     public var busyTimeout: Duration = .seconds(10)

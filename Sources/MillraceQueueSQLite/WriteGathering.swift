@@ -14,18 +14,22 @@ struct WriteGathering {
         case patient
     }
 
-    /// What a patient write waits at most.
-    static let patience: Duration = .milliseconds(4)
     /// Patient writes wait while at least so many prompt ones came in ``window``.
     static let siblings = 6
     static let window: Duration = .milliseconds(20)
 
+    /// What a patient write waits at most.
+    private let patience: Duration
     private(set) var waiting: [(write: any PendingWrite, urgency: Urgency)] = []
     private var prompt = 0
     private var looks = 0
     /// Since when the first patient one waits.
     private var patientSince: ContinuousClock.Instant?
     private var lastPrompts: [ContinuousClock.Instant] = []
+
+    init(patience: Duration) {
+        self.patience = patience
+    }
 
     mutating func add(_ write: any PendingWrite, _ urgency: Urgency, at now: ContinuousClock.Instant) {
         waiting.append((write, urgency))
@@ -48,10 +52,10 @@ struct WriteGathering {
 
     mutating func next(atMost limit: Int, at now: ContinuousClock.Instant) -> Next {
         guard !waiting.isEmpty else { return .nothing }
-        guard prompt == 0, let since = patientSince, arePromptOnesLikely(at: now), since + Self.patience > now else {
+        guard prompt == 0, let since = patientSince, arePromptOnesLikely(at: now), since + patience > now else {
             return .batch(take(limit) { _ in true })
         }
-        return looks > 0 ? .batch(take(limit) { $0 == .look }) : .wait(until: since + Self.patience)
+        return looks > 0 ? .batch(take(limit) { $0 == .look }) : .wait(until: since + patience)
     }
 
     private func arePromptOnesLikely(at now: ContinuousClock.Instant) -> Bool {

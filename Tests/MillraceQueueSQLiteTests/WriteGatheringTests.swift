@@ -6,10 +6,11 @@ import Testing
 @Suite("What the writer takes next")
 struct WriteGatheringTests {
     private let start = ContinuousClock.now
+    private let patience: Duration = .milliseconds(4)
 
     @Test("is what came, in its order, up to the limit")
     func order() {
-        var gathering = WriteGathering()
+        var gathering = WriteGathering(patience: patience)
         for number in 0..<3 { gathering.add(NumberedWrite(number), number == 1 ? .patient : .prompt, at: start) }
         #expect(gathering.numbers(atMost: 2, at: start) == [0, 1])
         #expect(gathering.numbers(atMost: 2, at: start) == [2])
@@ -18,7 +19,7 @@ struct WriteGatheringTests {
 
     @Test("is a patient write at once where prompt ones are few")
     func alone() {
-        var gathering = WriteGathering()
+        var gathering = WriteGathering(patience: patience)
         gathering.bringPromptOnes(WriteGathering.siblings - 1, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
         #expect(gathering.numbers(at: start) == [0])
@@ -31,29 +32,29 @@ struct WriteGatheringTests {
 
     @Test("is a patient write with the next prompt one, where they come one after the other")
     func along() {
-        var gathering = WriteGathering()
+        var gathering = WriteGathering(patience: patience)
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
-        #expect(gathering.waitsUntil(at: start) == start + WriteGathering.patience)
+        #expect(gathering.waitsUntil(at: start) == start + patience)
         gathering.add(NumberedWrite(1), .prompt, at: start)
         #expect(gathering.numbers(at: start) == [0, 1])
     }
 
     @Test("is a patient write alone when its patience is over, counted from the first one")
-    func patience() {
-        var gathering = WriteGathering()
+    func limit() {
+        var gathering = WriteGathering(patience: patience)
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
         gathering.add(NumberedWrite(1), .patient, at: start + .milliseconds(3))
-        #expect(gathering.waitsUntil(at: start + .milliseconds(3)) == start + WriteGathering.patience)
-        #expect(gathering.numbers(at: start + WriteGathering.patience) == [0, 1])
+        #expect(gathering.waitsUntil(at: start + .milliseconds(3)) == start + patience)
+        #expect(gathering.numbers(at: start + patience) == [0, 1])
         gathering.add(NumberedWrite(2), .patient, at: start + .milliseconds(5))
-        #expect(gathering.waitsUntil(at: start + .milliseconds(5)) == start + .milliseconds(5) + WriteGathering.patience)
+        #expect(gathering.waitsUntil(at: start + .milliseconds(5)) == start + .milliseconds(5) + patience)
     }
 
     @Test("is a look at once, which takes no patient write along")
     func look() {
-        var gathering = WriteGathering()
+        var gathering = WriteGathering(patience: patience)
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
         gathering.add(NumberedWrite(1), .look, at: start)

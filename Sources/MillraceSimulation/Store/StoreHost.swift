@@ -32,8 +32,12 @@ final class StoreHost {
             let file = "\(folder)/seed-\(seed).sqlite"
             for suffix in Self.suffixes { BlobDepot.removeFile(file + suffix) }
             path = file
-            store = wrap(try SQLiteStore(path: file, surroundings: clock.surroundings))
-            reopen = { wrap(try SQLiteStore(path: file, surroundings: clock.surroundings)) }
+            // Simulated time stands still while the store works: it may not wait.
+            var options = SQLiteOptions()
+            options.reportPatience = .zero
+            let open = { [options] in wrap(try SQLiteStore(path: file, options: options, surroundings: clock.surroundings)) }
+            store = try open()
+            reopen = open
         }
     }
 

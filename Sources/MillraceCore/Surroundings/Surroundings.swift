@@ -24,7 +24,7 @@ public struct Surroundings: Sendable {
 
     public static let system = Surroundings(
         now: { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) },
-        sleep: { try await ContinuousClock().sleep(for: $0) },
+        sleep: { try await Alarms.shared.sleep(for: $0) },
         random: { RandomWords.system.next() })
 
     /// Nanoseconds of wall-clock time since 1970, for measuring across processes of one machine.
@@ -33,6 +33,9 @@ public struct Surroundings: Sendable {
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
+
+    /// Time that no correction of the clock moves, for a thread of this process that waits for another.
+    public static let monotonic: @Sendable () -> ContinuousClock.Instant = { .now }
 
     /// A new identifier of any kind.
     public func makeID<Kind>(_ kind: Kind.Type = Kind.self) -> Identifier<Kind> {
