@@ -61,9 +61,15 @@ struct WorkerSession: Sendable {
             policy: configuration.batching, surroundings: surroundings)
     }
 
+    /// Where batches run: what decodes keeps a core busy, a handler's checkpoints are copied and synced, an echo does neither.
+    private var batching: (any TaskExecutor)? {
+        if engine.pipeline.decodes { return executor }
+        return configuration.manifest.runner == .echo ? control : nil
+    }
+
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask(executorPreference: engine.pipeline.decodes ? executor : control) { await batcher.run() }
+            group.addTask(executorPreference: batching) { await batcher.run() }
             group.addTask(executorPreference: control) { await settler.run() }
             group.addTask(executorPreference: control) { try await heartbeatLoop() }
             group.addTask(executorPreference: control) {
