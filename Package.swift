@@ -158,7 +158,7 @@ let package = Package(
         suite("MillraceSimulationTests", uses: ["MillraceSimulation", "MillraceQueue", "MillraceCore"]),
         suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
         suite(
-            "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, httpClient, httpTypes, nio, nioPosix, nioHTTP, crypto, log, metrics, lifecycle]),
+            "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, hummingbirdCore, httpClient, httpTypes, nio, nioPosix, nioHTTP, crypto, log, metrics, lifecycle]),
         suite("MillraceTextTests", uses: ["MillraceText", "MillraceCore"], resources: [.copy("Fixtures")]),
         suite("MillraceVisionTests", uses: ["MillraceVision", "MillraceCore"], resources: [.copy("Fixtures")]),
         suite("MillraceRunnerONNXTests", uses: ["MillraceRunnerONNX", "MillraceInference", "MillraceCore"], resources: [.copy("Fixtures")]),

@@ -54,7 +54,8 @@ public struct DirectoryBlobStore: BlobStore {
 
     public func grant(_ access: BlobAccess, to blob: BlobID, for validity: Duration) async throws -> BlobGrant {
         if let signer { return .url(signer(access, blob, validity)) }
-        return .path(access == .write ? try preparedURL(of: blob).path : url(of: blob).path)
+        guard access == .write else { return .path(url(of: blob).path) }
+        return .path(try await Blocking.run { [self] in try preparedURL(of: blob).path })
     }
 
     private func url(of blob: BlobID) -> URL {
@@ -122,10 +123,12 @@ final class FileBlobWriter: BlobWriter {
     }
 
     func abandon() async {
-        state.withLock { state in
-            if state.descriptor >= 0 { close(state.descriptor) }
-            state.descriptor = -1
-            if !state.finished { unlink(temporary) }
+        try? await Blocking.run { [self] in
+            state.withLock { state in
+                if state.descriptor >= 0 { close(state.descriptor) }
+                state.descriptor = -1
+                if !state.finished { unlink(temporary) }
+            }
         }
     }
 }

@@ -33,7 +33,7 @@ final class GroupCommitWriter: Sendable {
     init(
         pool: DatabasePool, lanes: LaneDirectory, changes: StoreChanges, surroundings: Surroundings, options: SQLiteOptions, logger: Logger
     ) {
-        state = Mutex(State(gathering: WriteGathering(patience: options.reportPatience)))
+        state = Mutex(State(gathering: WriteGathering(patience: options.reportPatience, window: options.reportWindow)))
         self.pool = pool
         self.lanes = lanes
         self.changes = changes

@@ -4,7 +4,7 @@ import MillraceQueue
 // Taking jobs: looking, and waiting for them.
 extension SQLiteStore {
     public func lease(_ demand: LeaseDemand) async throws -> [Job] {
-        let rows = try await write { try $0.lease(demand) ?? [] }
+        let rows = try await write(.look) { try $0.lease(demand) ?? [] }
         return try rows.map { try $0.leasedJob() }
     }
 

@@ -102,8 +102,10 @@ public struct SQLiteOptions: Sendable {
     public var writesWaitingMax = 10_000
     /// Writes in one transaction.
     public var writesPerCommitMax = 500
-    /// How long the report of an attempt may wait for a submit to be written with, while submits come one after the other.
+    /// How long the report of an attempt may wait for a submit to be written with, while writes come one after the other.
     public var reportPatience: Duration = .milliseconds(4)
+    /// Writes come one after the other when six of them came in this time.
+    var reportWindow: Duration = .milliseconds(20)
     public var readersMax = 4
     /// How long to wait for another process that writes to the same file.
     public var busyTimeout: Duration = .seconds(10)

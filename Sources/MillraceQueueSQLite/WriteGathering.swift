@@ -1,9 +1,9 @@
 /// When the next transaction begins, and which writes it takes.
 ///
 /// A report of an attempt can wait a moment for nobody's harm, while a submit is somebody's answer and, for a worker that waits, the
-/// start of a job. With submits coming one after the other, reports therefore go along with the next submit, so that there is one
-/// sync for both, not one for each; and no submit waits for the sync of a report. (PostgreSQL's `commit_delay` with
-/// `commit_siblings` is the same thought.) Nothing waits where submits are few, or where reports come by the hundred.
+/// start of a job. With submits coming one after the other, reports therefore go along with the next one, so that there is one
+/// sync for both, not one for each, and few submits wait behind the sync of a report. (PostgreSQL's `commit_delay` with
+/// `commit_siblings` is the same thought.) Nothing waits where other writes are few, or where reports come by the hundred.
 struct WriteGathering {
     enum Urgency: Sendable {
         /// Begins a transaction, which takes whatever waits.
@@ -14,12 +14,13 @@ struct WriteGathering {
         case patient
     }
 
-    /// Patient writes wait while at least so many prompt ones came in ``window``.
+    /// Patient writes wait while at least so many prompt ones came lately.
     static let siblings = 6
-    static let window: Duration = .milliseconds(20)
 
     /// What a patient write waits at most.
     private let patience: Duration
+    /// What counts as lately.
+    private let window: Duration
     private(set) var waiting: [(write: any PendingWrite, urgency: Urgency)] = []
     private var prompt = 0
     private var looks = 0
@@ -27,8 +28,9 @@ struct WriteGathering {
     private var patientSince: ContinuousClock.Instant?
     private var lastPrompts: [ContinuousClock.Instant] = []
 
-    init(patience: Duration) {
+    init(patience: Duration, window: Duration) {
         self.patience = patience
+        self.window = window
     }
 
     mutating func add(_ write: any PendingWrite, _ urgency: Urgency, at now: ContinuousClock.Instant) {
@@ -59,7 +61,7 @@ struct WriteGathering {
     }
 
     private func arePromptOnesLikely(at now: ContinuousClock.Instant) -> Bool {
-        lastPrompts.count == Self.siblings && lastPrompts[0] + Self.window > now
+        lastPrompts.count == Self.siblings && lastPrompts[0] + window > now
     }
 
     private mutating func take(_ limit: Int, where wanted: (Urgency) -> Bool) -> [any PendingWrite] {

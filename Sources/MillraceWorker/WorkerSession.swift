@@ -6,7 +6,6 @@ import MillraceInference
 import MillraceWire
 import ServiceLifecycle
 
-
 /// The time between a worker's registration and its end: four loops (lease, heartbeat, batches, settlement) and a task per running job.
 struct WorkerSession: Sendable {
     let registration: RegisterRequest

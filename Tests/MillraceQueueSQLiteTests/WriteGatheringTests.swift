@@ -7,10 +7,11 @@ import Testing
 struct WriteGatheringTests {
     private let start = ContinuousClock.now
     private let patience: Duration = .milliseconds(4)
+    private let window: Duration = .milliseconds(20)
 
     @Test("is what came, in its order, up to the limit")
     func order() {
-        var gathering = WriteGathering(patience: patience)
+        var gathering = WriteGathering(patience: patience, window: window)
         for number in 0..<3 { gathering.add(NumberedWrite(number), number == 1 ? .patient : .prompt, at: start) }
         #expect(gathering.numbers(atMost: 2, at: start) == [0, 1])
         #expect(gathering.numbers(atMost: 2, at: start) == [2])
@@ -19,20 +20,20 @@ struct WriteGatheringTests {
 
     @Test("is a patient write at once where prompt ones are few")
     func alone() {
-        var gathering = WriteGathering(patience: patience)
+        var gathering = WriteGathering(patience: patience, window: window)
         gathering.bringPromptOnes(WriteGathering.siblings - 1, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
         #expect(gathering.numbers(at: start) == [0])
         // Enough of them, but long ago.
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
-        let later = start + WriteGathering.window
+        let later = start + window
         gathering.add(NumberedWrite(1), .patient, at: later)
         #expect(gathering.numbers(at: later) == [1])
     }
 
     @Test("is a patient write with the next prompt one, where they come one after the other")
     func along() {
-        var gathering = WriteGathering(patience: patience)
+        var gathering = WriteGathering(patience: patience, window: window)
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
         #expect(gathering.waitsUntil(at: start) == start + patience)
@@ -42,7 +43,7 @@ struct WriteGatheringTests {
 
     @Test("is a patient write alone when its patience is over, counted from the first one")
     func limit() {
-        var gathering = WriteGathering(patience: patience)
+        var gathering = WriteGathering(patience: patience, window: window)
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
         gathering.add(NumberedWrite(1), .patient, at: start + .milliseconds(3))
@@ -54,7 +55,7 @@ struct WriteGatheringTests {
 
     @Test("is a look at once, which takes no patient write along")
     func look() {
-        var gathering = WriteGathering(patience: patience)
+        var gathering = WriteGathering(patience: patience, window: window)
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
         gathering.add(NumberedWrite(1), .look, at: start)

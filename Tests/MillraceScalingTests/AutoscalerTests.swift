@@ -2,6 +2,7 @@ import Logging
 import MillraceCloud
 import MillraceCore
 import MillraceScaling
+import MillraceTestSupport
 import ServiceLifecycle
 import Synchronization
 import Testing
@@ -47,6 +48,26 @@ import Testing
         try await runUntilFirstTarget(
             Autoscaler(source: source, fleet: fleet, policy: BacklogPolicy(), surroundings: .system, logger: Logger(label: "test")), fleet)
         #expect(source.asked == 0)
+    }
+
+    @Test func `hints that come all the time make it look every tenth of a second`() async throws {
+        let clock = ManualClock()
+        let source = ScriptedSource([[]], leads: [true])
+        let fleet = RecordingFleet()
+        let scaler = Autoscaler(
+            source: source, fleet: fleet, ownership: .shared, policy: BacklogPolicy(), surroundings: clock.surroundings, logger: Logger(label: "test"))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await scaler.run() }
+            var targets = fleet.targets.stream.makeAsyncIterator()
+            for look in 1...3 {
+                _ = await targets.next()
+                try await clock.waitForSleepers(1)
+                clock.advance(by: .milliseconds(99))
+                #expect(source.asked == look)
+                clock.advance(by: .milliseconds(1))
+            }
+            group.cancelAll()
+        }
     }
 
     private func runUntilFirstTarget(_ scaler: Autoscaler, _ fleet: RecordingFleet) async throws {

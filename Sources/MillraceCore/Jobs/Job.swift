@@ -36,12 +36,12 @@ public struct Job: Sendable, Codable, Equatable, Identifiable {
     /// Total number of leases ever taken; only grows, for people who ask how often the model really ran.
     public var leases = 0
     public var lease: Lease?
-    @Rare public var progress: JobProgress?
-    @Rare public var checkpoint: JobCheckpoint?
+    @RareValue public var progress: JobProgress?
+    @RareValue public var checkpoint: JobCheckpoint?
     public var outputs: [JobFile] = []
     /// Short results, kept with the job.
     public var inlineOutputs: [InlineOutput] = []
-    @Rare public var failure: JobFailure?
+    @RareValue public var failure: JobFailure?
     /// How long the last attempt's worker took to start, when it was started for work that waited; `nil`: it was warm.
     public var coldStart: Duration?
 

@@ -22,10 +22,14 @@ final class Alarms: Sendable {
         var cancelled: Set<UInt64> = []
         /// When the timer fires; `nil`: there is none.
         var timer: Instant?
+        /// All timers under way. One that was overtaken by an earlier one is taken up again when its turn comes.
+        var started: Set<Instant> = []
     }
     private let state = Mutex(State())
 
     static let shared = Alarms()
+
+    var timersUnderWay: Int { state.withLock { $0.started.count } }
 
     /// - Throws: `CancellationError`.
     func sleep(for duration: Duration) async throws {
@@ -62,15 +66,15 @@ final class Alarms: Sendable {
         sleeper?.resume(throwing: CancellationError())
     }
 
-    /// When a timer must be started, because there is none or the one there is fires too late.
+    /// The timer that must be started: none fires in time for the next alarm.
     private static func timer(for state: inout State) -> Instant? {
         guard let next = state.alarms.min?.at, state.timer.map({ next < $0 }) ?? true else { return nil }
         state.timer = next
-        return next
+        return state.started.insert(next).inserted ? next : nil
     }
 
     private func start(_ timer: Instant) {
-        // Detached: it belongs to no one sleep.
+        // Unstructured: it belongs to no one sleep.
         Task.detached {
             try? await ContinuousClock().sleep(until: timer)
             self.ring(timer)
@@ -79,7 +83,8 @@ final class Alarms: Sendable {
 
     private func ring(_ timer: Instant) {
         let (due, next) = state.withLock { state -> ([CheckedContinuation<Void, any Error>], Instant?) in
-            // One that was overtaken by an earlier one has nothing to do.
+            state.started.remove(timer)
+            // One that was overtaken and not taken up again has nothing to do.
             guard state.timer == timer else { return ([], nil) }
             state.timer = nil
             let now = Instant.now

@@ -1,7 +1,11 @@
 /// "Did you mean": the nearest known word to a mistyped one.
 public enum Spelling {
+    private static let wordBytesMax = 100
+
     /// The candidate within a third of the word's length (at least 2 edits), or `nil` when none is that near.
     public static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
+        // Nobody mistypes a word into a page.
+        guard word.utf8.count <= wordBytesMax else { return nil }
         let allowed = max(2, word.count / 3)
         return candidates
             .map { (word: $0, distance: distance(word.lowercased(), $0.lowercased())) }

@@ -24,12 +24,11 @@ extension ByteBuffer {
 
 extension Request {
     /// The body as JSON of a known shape.
-    ///
-    /// - Parameter fields: the names that an object may have at its top; any other is an error with the nearest known name.
-    func json<Value: Decodable>(_ type: Value.Type = Value.self, bytesMax: Int, fields: [String]? = nil) async throws -> Value {
-        try Self.json(try await bytes(atMost: bytesMax), as: type, fields: fields)
+    func json<Value: Decodable>(_ type: Value.Type = Value.self, bytesMax: Int) async throws -> Value {
+        try Self.json(try await bytes(atMost: bytesMax), as: type)
     }
 
+    /// - Parameter fields: the names that an object may have at its top; any other is an error with the nearest known name.
     static func json<Value: Decodable>(_ data: Data, as type: Value.Type = Value.self, fields: [String]? = nil) throws -> Value {
         try JSONDepth.check(data)
         if let fields { try checkFields(of: data, known: fields) }
@@ -58,13 +57,14 @@ extension Request {
 
     private static func checkFields(of data: Data, known: [String]) throws {
         var names: Set<String> = []
-        // What is no object, or no JSON at all, is told by the decoder.
-        try? JSONReader.read(data) { reader in
+        let isObject: Void? = try? JSONReader.read(data) { reader in
             try reader.object { name, reader in
                 names.insert(name.text)
                 try reader.skip()
             }
         }
+        // What is no object, or no JSON at all, is told by the decoder.
+        guard isObject != nil else { return }
         if let name = names.subtracting(known).min() { throw MillraceError.unknownField(name, known: known) }
     }
 }

@@ -8,6 +8,7 @@ extension GatewayContext {
     /// - Returns: `nil` when it was ended early and gave nothing. What it gave at the last moment is not thrown away.
     func waiting<Value: Sendable>(_ operation: @escaping @Sendable () async throws -> Value) async throws -> Value? {
         let hangup = try await hangup()
+        // Unstructured: what ends it early are calls from outside of any task. It is awaited below.
         let task = Task(executorPreference: EventLoopExecutor(channel.eventLoop)) { try await operation() }
         let watch = hangup?.whenOpen { task.cancel() }
         defer { if let watch { hangup?.forget(watch) } }
@@ -21,7 +22,7 @@ extension GatewayContext {
             } onCancel: {
                 task.cancel()
             }
-        } catch where task.isCancelled {
+        } catch is CancellationError where task.isCancelled {
             try Task.checkCancellation()
             return nil
         }

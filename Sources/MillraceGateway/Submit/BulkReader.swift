@@ -12,7 +12,7 @@ struct BulkReader: Sendable {
         let type = contentType.flatMap { ContentType($0) }?.essence
         let items =
             switch type {
-            case "application/x-ndjson", "application/jsonl", "application/x-jsonlines": lines(of: body)
+            case "application/x-ndjson", "application/jsonl", "application/x-jsonlines": try lines(of: body)
             case "application/json": try list(in: body)
             default:
                 throw MillraceError(
@@ -22,18 +22,24 @@ struct BulkReader: Sendable {
         guard !items.isEmpty else {
             throw MillraceError(.missingInput, "the request has no jobs", hint: #"one JSON object a line, such as {"input": ...}"#)
         }
-        guard items.count <= jobsMax else {
-            throw MillraceError(
-                .tooLarge, "the request has \(items.count) jobs; up to \(jobsMax) come in one", hint: "send it in parts; nothing was taken in")
-        }
         return items
     }
 
-    private func lines(of body: Data) -> [Item] {
-        body.withUnsafeBytes { raw in
-            raw.bindMemory(to: UInt8.self).split(separator: UInt8(ascii: "\n")).filter { line in
+    private func lines(of body: Data) throws -> [Item] {
+        try body.withUnsafeBytes { raw in
+            let lines = raw.bindMemory(to: UInt8.self).split(separator: UInt8(ascii: "\n")).filter { line in
                 line.contains { $0 != 0x20 && $0 != 0x0D && $0 != 0x09 }
-            }.map { Self.item(UnsafeBufferPointer(rebasing: $0)) }
+            }
+            try check(lines.count)
+            return lines.map { Self.item(UnsafeBufferPointer(rebasing: $0)) }
+        }
+    }
+
+    /// Before any of them is looked into: what is wrong with a job costs more to say than to read it.
+    private func check(_ count: Int) throws {
+        guard count <= jobsMax else {
+            throw MillraceError(
+                .tooLarge, "the request has \(count) jobs; up to \(jobsMax) come in one", hint: "send it in parts; nothing was taken in")
         }
     }
 
@@ -45,6 +51,7 @@ struct BulkReader: Sendable {
                 try reader.array { texts.append(try $0.rawText()) }
             }
         }
+        try check(texts.count)
         return texts.map { Self.item($0.utf8) }
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Hummingbird
 import MillraceCore
@@ -27,8 +28,17 @@ struct BulkRoutes: Sendable {
         }
         let endpoint = try endpoints.endpoint(named: try context.parameters.require("endpoint"))
         let body = try await request.bytes(atMost: bytesMax)
+        // Megabytes of JSON, hashed where jobs have keys: not on the event loop, where other connections would wait for it.
+        return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            try await submit(body, request, endpoint, as: context.principal)
+        }
+    }
+
+    private func submit(
+        _ body: Data, _ request: Request, _ endpoint: EndpointConfiguration, as principal: Principal
+    ) async throws -> Response {
         let items = try BulkReader(jobsMax: Self.jobsMax).read(body, contentType: request.headers[.contentType])
-        var maker = BulkJobMaker(endpoint: endpoint, principal: context.principal, admission: admission, intake: intake, headers: request.headers)
+        var maker = BulkJobMaker(endpoint: endpoint, principal: principal, admission: admission, intake: intake, headers: request.headers)
         var verdicts: [BulkVerdict] = []
         verdicts.reserveCapacity(items.count)
         for start in stride(from: 0, to: items.count, by: Self.jobsPerStep) {

@@ -22,13 +22,14 @@ struct JobDocument: Sendable {
         "input", "uploads", "parameters", "priority", "callback", "timeToLiveSeconds", "runAt", "delaySeconds", "deadlineSeconds",
     ]
 
-    /// - Throws: `malformed_request` for what is nested too deeply or has an unknown field, else `DecodingError`.
+    /// - Throws: `malformed_request` for what is nested too deeply or has an unknown field, `too_large` for the input, else
+    ///   `DecodingError` with the field.
     init(reading bytes: some Sequence<UInt8>, in place: Place) throws {
         try JSONDepth.check(bytes)
         do {
             self = try JSONReader.read(bytes) { try JobDocument(&$0, in: place) }
         } catch let error as DecodingError {
-            // The slow way knows in which field it is.
+            // The slow way says better what a field must be.
             _ = try MillraceJSON.decode(SubmitRequest.self, bytes: bytes)
             throw error
         }
@@ -37,16 +38,20 @@ struct JobDocument: Sendable {
     private init(_ reader: inout JSONReader, in place: Place) throws {
         var unknown: [String] = []
         try reader.object { key, reader in
-            switch key {
-            case "input": input = try reader.null() ? nil : RawJSON(trusting: try Self.input(&reader))
-            case "idempotencyKey" where place == .bulk: idempotencyKey = try reader.optional()
-            default:
-                var rest = rest ?? SubmitRequest()
-                if try !rest.read(key, &reader) {
-                    unknown.append(key.text)
-                    try reader.skip()
+            do {
+                switch key {
+                case "input": input = try reader.null() ? nil : RawJSON(trusting: try Self.input(&reader))
+                case "idempotencyKey" where place == .bulk: idempotencyKey = try reader.optional()
+                default:
+                    var rest = rest ?? SubmitRequest()
+                    if try !rest.read(key, &reader) {
+                        unknown.append(key.text)
+                        try reader.skip()
+                    }
+                    self.rest = rest
                 }
-                self.rest = rest
+            } catch let error as DecodingError {
+                throw error.placed(inField: key.text)
             }
         }
         if let name = unknown.min() { throw MillraceError.unknownField(name, known: place.fields) }
@@ -85,5 +90,20 @@ extension SubmitRequest {
         var parameters: [String: JSONValue] = [:]
         try reader.object { parameters[$0.text] = try $1.value() }
         return parameters
+    }
+}
+
+extension DecodingError {
+    private struct Field: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    /// A fault of bytes, with the field that they stand in.
+    fileprivate func placed(inField name: String) -> DecodingError {
+        guard case .dataCorrupted(let context) = self, context.codingPath.isEmpty else { return self }
+        return .dataCorrupted(.init(codingPath: [Field(stringValue: name)], debugDescription: context.debugDescription))
     }
 }

@@ -2,7 +2,7 @@
 ///
 /// Jobs are copied by the thousand; most of them have no failure, checkpoint or progress.
 @propertyWrapper
-public struct Rare<Value: Sendable>: Sendable {
+public struct RareValue<Value: Sendable>: Sendable {
     private final class Box: Sendable {
         let value: Value
         init(_ value: Value) { self.value = value }
@@ -17,13 +17,13 @@ public struct Rare<Value: Sendable>: Sendable {
     }
 }
 
-extension Rare: Equatable where Value: Equatable {
+extension RareValue: Equatable where Value: Equatable {
     public static func == (left: Self, right: Self) -> Bool {
         left.box === right.box || left.wrappedValue == right.wrappedValue
     }
 }
 
-extension Rare: Codable where Value: Codable {
+extension RareValue: Codable where Value: Codable {
     public init(from decoder: any Decoder) throws { self.init(wrappedValue: try Value(from: decoder)) }
     public func encode(to encoder: any Encoder) throws { try wrappedValue.encode(to: encoder) }
 }
@@ -31,13 +31,13 @@ extension Rare: Codable where Value: Codable {
 // A member that is absent stands for no value, as with any optional.
 
 extension KeyedDecodingContainer {
-    public func decode<Value: Codable>(_ type: Rare<Value>.Type, forKey key: Key) throws -> Rare<Value> {
-        Rare(wrappedValue: try decodeIfPresent(Value.self, forKey: key))
+    public func decode<Value: Codable>(_ type: RareValue<Value>.Type, forKey key: Key) throws -> RareValue<Value> {
+        RareValue(wrappedValue: try decodeIfPresent(Value.self, forKey: key))
     }
 }
 
 extension KeyedEncodingContainer {
-    public mutating func encode<Value: Codable>(_ value: Rare<Value>, forKey key: Key) throws {
+    public mutating func encode<Value: Codable>(_ value: RareValue<Value>, forKey key: Key) throws {
         try encodeIfPresent(value.wrappedValue, forKey: key)
     }
 }
