@@ -17,7 +17,10 @@ struct KeyTests {
             let none = try await gateway.send(.GET, "/v1/jobs")
             #expect(none.status == 401 && none.problem?.code == "unauthorized" && none.problem?.hint?.contains("Bearer mr_") == true)
             #expect(none.headers.first(name: "www-authenticate") == "Bearer realm=\"millrace\"")
-            let wrong = String(key.dropLast(4)) + "aaaa"
+            // The secret's first letter, which no chance makes the right one.
+            let place = try #require(key.lastIndex(of: "_")).utf16Offset(in: key) + 1
+            let letter = key.dropFirst(place).hasPrefix("a") ? "b" : "a"
+            let wrong = "\(key.prefix(place))\(letter)\(key.dropFirst(place + 1))"
             for header in [wrong, "mr_", "", "x", key.uppercased(), "mr_\(key)", "\(key)a"] {
                 let answer = try await gateway.send(.GET, "/v1/jobs", ["authorization": "Bearer \(header)"])
                 #expect(answer.status == 401, "\(header)")

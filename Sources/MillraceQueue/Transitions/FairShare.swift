@@ -31,7 +31,7 @@ public struct FairShare<Lane> {
 
     public init(_ candidates: [Candidate], room: TenantRoom) {
         // Without this the order in which a store keeps its lanes would show.
-        self.candidates = candidates.count < 2 ? candidates : candidates.sorted { ($0.running, $0.turn, $0.tenant) < ($1.running, $1.turn, $1.tenant) }
+        self.candidates = candidates.sorted { ($0.running, $0.turn, $0.tenant) < ($1.running, $1.turn, $1.tenant) }
         self.room = room
     }
 
