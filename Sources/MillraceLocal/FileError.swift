@@ -35,12 +35,3 @@ enum FileError {
         guard fsync(descriptor) == 0 else { throw last("sync", path) }
     }
 }
-
-extension SHA256.Digest {
-    var hexadecimal: String {
-        map { byte in
-            let text = String(byte, radix: 16)
-            return byte < 16 ? "0" + text : text
-        }.joined()
-    }
-}

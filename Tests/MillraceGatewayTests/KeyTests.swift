@@ -78,6 +78,21 @@ struct KeyTests {
         #expect(try await !here.revoke(record.id))
     }
 
+    @Test("No letter of a key can be another one, nor be missing")
+    func everyLetterCounts() async throws {
+        let clock = ManualClock()
+        let keys = APIKeys(store: InMemoryStore(clock.surroundings), surroundings: clock.surroundings)
+        let key = Array(try await keys.create(name: "n").key.description)
+        for index in key.indices where key[index] != "_" {
+            for letter in "abcdefghijklmnopqrstuvwxyz234567" where letter != key[index] {
+                var wrong = key
+                wrong[index] = letter
+                #expect(try await keys.verify(String(wrong)) == nil, "\(index): \(letter)")
+            }
+            #expect(try await keys.verify(String(key[..<index] + key[(index + 1)...])) == nil, "without \(index)")
+        }
+    }
+
     @Test("Only a hash of the secret is kept, and keys read back as they were written")
     func form() async throws {
         let clock = ManualClock()

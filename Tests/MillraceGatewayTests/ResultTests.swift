@@ -84,6 +84,17 @@ struct ResultTests {
             for bad in [get.replacing("expires=", with: "expires=1"), String(get.dropLast()) + "x", put, "/v1/blobs/\(blob)"] {
                 #expect(try await gateway.send(.GET, bad).problem?.code == "forbidden", "\(bad)")
             }
+            let (rest, signature) = (get.prefix(get.count - 64), Array(get.suffix(64)))
+            for index in signature.indices {
+                for digit in "0123456789abcdef" where digit != signature[index] {
+                    var wrong = signature
+                    wrong[index] = digit
+                    let expires = String(rest.split(separator: "=")[1].prefix { $0 != "&" })
+                    #expect(throws: MillraceError.self) {
+                        try gateway.gateway.blobURLs.check(.read, to: blob, expires: expires, signature: String(wrong))
+                    }
+                }
+            }
             let old = path(gateway.gateway.blobURLs.url(for: .read, to: blob, validity: .seconds(-1)))
             #expect(try await gateway.send(.GET, old).problem?.detail.contains("expired") == true)
         }

@@ -23,21 +23,22 @@ public struct BlobURLSigner: Sendable {
 
     public func url(for access: BlobAccess, to blob: BlobID, validity: Duration) -> String {
         let expires = (surroundings.now() + validity).milliseconds / 1000
-        return "\(baseURL)/v1/blobs/\(blob)?expires=\(expires)&signature=\(Data(code(access, blob, expires)).hexadecimal)"
+        let code = HMAC<SHA256>.authenticationCode(for: Self.message(access, blob, expires), using: key)
+        return "\(baseURL)/v1/blobs/\(blob)?expires=\(expires)&signature=\(code.hexadecimal)"
     }
 
     /// - Throws: `forbidden` when the signature is not right or its time has passed.
     func check(_ access: BlobAccess, to blob: BlobID, expires: String?, signature: String?) throws {
         guard let expires = expires.flatMap({ Int64($0) }), let signature,
-            ConstantTime.equal(signature, Data(code(access, blob, expires)).hexadecimal)
+            let code = [UInt8](hexadecimal: signature),
+            HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: Self.message(access, blob, expires), using: key)
         else { throw MillraceError(.forbidden, "the signature of this address is not right") }
         guard surroundings.now().milliseconds < expires * 1000 else {
             throw MillraceError(.forbidden, "this address has expired")
         }
     }
 
-    private func code(_ access: BlobAccess, _ blob: BlobID, _ expires: Int64) -> HMAC<SHA256>.MAC {
-        let method = access == .read ? "GET" : "PUT"
-        return HMAC<SHA256>.authenticationCode(for: Data("\(method)\n\(blob)\n\(expires)".utf8), using: key)
+    private static func message(_ access: BlobAccess, _ blob: BlobID, _ expires: Int64) -> Data {
+        Data("\(access == .read ? "GET" : "PUT")\n\(blob)\n\(expires)".utf8)
     }
 }

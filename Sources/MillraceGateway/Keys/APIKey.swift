@@ -25,21 +25,10 @@ public struct APIKey: Sendable, Equatable, LosslessStringConvertible {
     public var description: String { "mr_\(Base32.encode(id.bytes))_\(Base32.encode(secret))" }
 
     var secretHash: String { SHA256.hash(data: secret).hexadecimal }
-}
 
-extension Sequence<UInt8> {
-    /// Lower-case hexadecimal.
-    var hexadecimal: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-}
-
-enum ConstantTime {
-    /// Compares without telling by its time where two texts of the same length differ.
-    static func equal(_ left: String, _ right: String) -> Bool {
-        let (left, right) = (Array(left.utf8), Array(right.utf8))
-        guard left.count == right.count else { return false }
-        return zip(left, right).reduce(UInt8(0)) { $0 | $1.0 ^ $1.1 } == 0
+    /// Compares hashes in a time that does not depend on where they differ.
+    func hasSecret(hashed hash: String) -> Bool {
+        guard let hash = [UInt8](hexadecimal: hash) else { return false }
+        return SHA256.hash(data: secret) == hash
     }
 }

@@ -35,7 +35,7 @@ public final class APIKeys: Sendable {
     /// The record of a key whose secret is right, else `nil`.
     public func verify(_ text: String) async throws -> KeyRecord? {
         guard let key = APIKey(text), let record = try await record(of: key.id) else { return nil }
-        return ConstantTime.equal(key.secretHash, record.secretHash) ? record : nil
+        return key.hasSecret(hashed: record.secretHash) ? record : nil
     }
 
     /// - Returns: whether there was such a key.

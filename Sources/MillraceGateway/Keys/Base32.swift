@@ -17,7 +17,7 @@ enum Base32 {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// `nil` for any character that is not in the alphabet, upper case too.
+    /// `nil` for what ``encode(_:)`` would not write: a character that is not in the alphabet, upper case too, or bits beyond the last byte.
     static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var bytes: [UInt8] = []
         var (bits, count) = (UInt32(0), 0)
@@ -30,6 +30,6 @@ enum Base32 {
                 bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
             }
         }
-        return bytes
+        return count < 5 && bits & ((1 << UInt32(count)) - 1) == 0 ? bytes : nil
     }
 }

@@ -52,8 +52,6 @@ struct Harness: Sendable {
         var request = HTTPClientRequest(url: url)
         request.method = method
         request.headers = headers
-        // Kept open, it might be taken for one to a later gateway that was given the same port.
-        request.headers.replaceOrAdd(name: "connection", value: "close")
         request.body = body.map { .bytes(ByteBuffer(bytes: $0)) }
         let response = try await HTTPClient.shared.execute(request, timeout: .seconds(20))
         let bytes = try await response.body.collect(upTo: 64 << 20)
