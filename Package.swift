@@ -79,7 +79,8 @@ let package = Package(
 
         // The queue and what is behind it.
         room("MillraceQueue", uses: ["MillraceCore"], [heap, log, metrics, tracing, lifecycle]),
-        room("MillraceQueueSQLite", uses: ["MillraceQueue", "MillraceCore"], [grdb, sqlite, log]),
+        .target(name: "CGatheredLog", linkerSettings: [.linkedLibrary("sqlite3")]),
+        room("MillraceQueueSQLite", uses: ["MillraceQueue", "MillraceCore", "CGatheredLog"], [grdb, sqlite, log]),
 
         // Where bytes and workers live.
         room("MillraceCloud", uses: ["MillraceCore"]),

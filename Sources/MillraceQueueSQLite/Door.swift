@@ -7,6 +7,8 @@ struct Door {
     private let step: WriteStep
     private let quotas: EndpointQuotas
     private var gates: [String: AdmissionGate] = [:]
+    /// Who took the last job at once.
+    private var waiter: (endpoint: String, variant: String, index: Int)?
 
     init(step: WriteStep, quotas: EndpointQuotas) {
         self.step = step
@@ -20,8 +22,23 @@ struct Door {
         }
         if let refusal = try judge(new.job) { return .refused(refusal) }
         let transition = JobTransition.admit(new.job)
-        try step.insert(transition, cold, new.idempotency)
+        if let (waiter, lease) = try start(transition.job) {
+            step.handOuts.add(try step.insert(transition, leased: lease, cold, new.idempotency), to: waiter)
+        } else {
+            try step.insert(transition, leased: nil, cold, new.idempotency)
+        }
         return .admitted(transition.job)
+    }
+
+    /// How the job goes straight to a worker that waits, when it can.
+    private mutating func start(_ job: Job) throws -> (waiter: Int, lease: JobTransition)? {
+        if waiter?.endpoint != job.endpoint || waiter?.variant != job.variant || waiter.map({ !step.handOuts.given[$0.index].hasRoom }) ?? true {
+            waiter = try step.waiter(for: job).map { (job.endpoint, job.variant, $0) }
+        }
+        guard let waiter, !step.ledger.hasQueued,
+            let lease = JobTransition.lease(job, by: step.handOuts.given[waiter.index].parked.demand, in: step.surroundings)
+        else { return nil }
+        return (waiter.index, lease)
     }
 
     /// Keeps what the gates counted.

@@ -14,9 +14,10 @@ final class GroupCommitWriter: Sendable {
     private struct State {
         var gathering: WriteGathering
         var isDraining = false
-        /// The writer waits on ``arrival``.
-        var isWaiting = false
+        /// The writer waits on ``arrival`` for a write that is at least so urgent.
+        var waitsFor: Waiting?
     }
+    private enum Waiting { case prompt, any }
     private let state: Mutex<State>
     /// A write came while the writer waited for one.
     private let arrival = DispatchSemaphore(value: 0)
@@ -28,12 +29,14 @@ final class GroupCommitWriter: Sendable {
     private let lanes: LaneDirectory
     // Unchecked: used on the writer's queue only.
     nonisolated(unsafe) private let statements = HotStatements()
+    nonisolated(unsafe) private let numbering: Numbering
     let parked = ParkedLeases()
 
     init(
         pool: DatabasePool, lanes: LaneDirectory, changes: StoreChanges, surroundings: Surroundings, options: SQLiteOptions, logger: Logger
     ) {
         state = Mutex(State(gathering: WriteGathering(patience: options.reportPatience, window: options.reportWindow)))
+        numbering = Numbering(statements)
         self.pool = pool
         self.lanes = lanes
         self.changes = changes
@@ -45,7 +48,7 @@ final class GroupCommitWriter: Sendable {
     /// - Note: Deliberately not cancellable; see ``SQLiteStore``.
     func write<Value: Sendable>(_ urgency: WriteGathering.Urgency, _ body: @escaping WriteBody<Value>) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
-            enqueue(Write(body: body, continuation: continuation), urgency)
+            enqueue(Write(body: body, isLook: urgency == .look, continuation: continuation), urgency)
         }
     }
 
@@ -63,8 +66,8 @@ final class GroupCommitWriter: Sendable {
                 state.isDraining = true
                 return .drain
             }
-            guard state.isWaiting, urgency != .patient else { return .wait }
-            state.isWaiting = false
+            guard let waitsFor = state.waitsFor, waitsFor == .any || urgency != .patient else { return .wait }
+            state.waitsFor = nil
             return .wake
         }
         switch step {
@@ -80,123 +83,187 @@ final class GroupCommitWriter: Sendable {
     }
 
     private func drain(_ db: Database) {
-        while let batch = nextBatch() {
-            commit(batch[...], db)
+        var open: Transaction?
+        while true {
+            switch next() {
+            case .nothing:
+                // The next write often comes soon, and to wake this thread costs less than to begin anew.
+                guard wait(until: Surroundings.monotonic() + Self.lingering, elseEnd: true) else { return }
+            case .run(let writes):
+                open = run(writes, in: open, db)
+                guard open?.ledger.hasLent ?? true else { continue }
+                // A worker waits for its answer, or all is lost.
+                if let transaction = open { commit(transaction, db) }
+                open = nil
+                state.withLock { $0.gathering.transactionEnded() }
+            case .commit(let writes):
+                if let transaction = run(writes, in: open, db, isLast: true) { commit(transaction, db) }
+                open = nil
+            case .wait(let until): _ = wait(until: until)
+            }
+        }
+    }
+
+    private static let lingering: Duration = .milliseconds(10)
+
+    private func next() -> WriteGathering.Next {
+        state.withLock { state in
+            let next = state.gathering.next(atMost: options.writesPerCommitMax, at: Surroundings.monotonic())
+            switch next {
+            case .nothing: state.waitsFor = .any
+            case .run, .commit: break
+            case .wait: state.waitsFor = .prompt
+            }
+            return next
         }
     }
 
     /// Waits on the writer's own thread, as a commit does for the disk.
-    private func nextBatch() -> [any PendingWrite]? {
-        while true {
-            let next = state.withLock { state in
-                let next = state.gathering.next(atMost: options.writesPerCommitMax, at: Surroundings.monotonic())
-                switch next {
-                case .nothing: state.isDraining = false
-                case .batch: break
-                case .wait: state.isWaiting = true
-                }
-                return next
-            }
-            switch next {
-            case .nothing: return nil
-            case .batch(let batch): return batch
-            case .wait(let until):
-                let left = Surroundings.monotonic().duration(to: until)
-                guard arrival.wait(timeout: .now() + .nanoseconds(Int(left.seconds * 1e9))) == .timedOut else { continue }
-                // One that came at this moment has signalled, or is about to: nothing else waits on it.
-                if state.withLock({ state in
-                    defer { state.isWaiting = false }
-                    return !state.isWaiting
-                }) { arrival.wait() }
-            }
+    /// - Parameter elseEnd: when nothing has come, the drain is over.
+    /// - Returns: whether a write came.
+    private func wait(until: ContinuousClock.Instant, elseEnd: Bool = false) -> Bool {
+        let left = Surroundings.monotonic().duration(to: until)
+        guard arrival.wait(timeout: .now() + .nanoseconds(Int(left.seconds * 1e9))) == .timedOut else { return true }
+        let hasCome = state.withLock { state in
+            guard state.waitsFor != nil else { return true }
+            state.waitsFor = nil
+            if elseEnd { state.isDraining = false }
+            return false
+        }
+        // One that came at this moment has signalled, or is about to: nothing else waits on it.
+        if hasCome { arrival.wait() }
+        return hasCome
+    }
+
+    /// One transaction, open until it is committed.
+    private final class Transaction {
+        let ledger: StepLedger
+        let handOuts: HandOuts
+        var writes: [any PendingWrite] = []
+
+        init(ledger: StepLedger, handOuts: HandOuts) {
+            self.ledger = ledger
+            self.handOuts = handOuts
         }
     }
 
-    private func commit(_ batch: ArraySlice<any PendingWrite>, _ db: Database) {
-        let ledger = StepLedger()
-        var handedOut: [HandOut] = []
-        do {
-            try db.beginTransaction(.immediate)
-        } catch {
-            for write in batch { write.end(with: mapped(error)) }
-            return
-        }
-        do {
-            for write in batch { try run(write, ledger, db, alone: batch.count == 1) }
-            handedOut = try handOut(ledger, db)
-            try ledger.flush(db)
-            try db.commit()
-        } catch {
-            if db.isInsideTransaction { try? db.rollback() }
-            lanes.forget()
-            takeBack(handedOut)
-            guard batch.count > 1 else {
-                for write in batch { write.end(with: mapped(error)) }
-                return
+    /// Runs writes in the open transaction, or begins one. `nil` when it is lost: then all of its writes were run one by one, and
+    /// have ended.
+    private func run(_ writes: [any PendingWrite], in open: Transaction?, _ db: Database, isLast: Bool = false) -> Transaction? {
+        let transaction: Transaction
+        if let open {
+            transaction = open
+        } else {
+            do {
+                try execute(Self.begin, db)
+            } catch {
+                for write in writes { write.end(with: mapped(error)) }
+                return nil
             }
-            logger.warning("a commit failed; its writes are tried one by one", metadata: ["error": "\(error)"])
-            for index in batch.indices { commit(batch[index...index], db) }
-            return
+            numbering.transactionBegins()
+            transaction = Transaction(ledger: StepLedger(numbering, statements), handOuts: HandOuts(parked))
+        }
+        let isAlone = isLast && open == nil && writes.count == 1
+        for (index, write) in writes.enumerated() {
+            transaction.writes.append(write)
+            do {
+                // What others have left to write is not the look's.
+                if write.isLook { try transaction.ledger.flush(db) }
+                let changes = db.totalChangesCount
+                try run(write, transaction, db, alone: isAlone)
+                // What looked in vain has nothing to wait for.
+                guard !isLast, write.isLook, db.totalChangesCount == changes else { continue }
+                transaction.writes.removeLast()
+                write.end(with: nil)
+            } catch {
+                transaction.writes += writes[(index + 1)...]
+                undo(transaction, db, error)
+                return nil
+            }
+        }
+        return transaction
+    }
+
+    private func commit(_ transaction: Transaction, _ db: Database) {
+        do {
+            try handOut(transaction, db)
+            try transaction.ledger.flush(db)
+            try execute(Self.commit, db)
+        } catch {
+            return undo(transaction, db, error)
         }
         // Workers first: they begin, while submitters have their answer either way.
-        for given in handedOut { give(given) }
-        for write in batch { write.end(with: nil) }
-        changes.publish(ledger.changedTopics, jobs: ledger.changedJobs)
+        for given in transaction.handOuts.given { give(given) }
+        for write in transaction.writes { write.end(with: nil) }
+        changes.publish(transaction.ledger.changedTopics, jobs: transaction.ledger.changedJobs)
+    }
+
+    /// The transaction is lost, and with it what all of its writes did.
+    private func undo(_ transaction: Transaction, _ db: Database, _ error: any Error) {
+        if db.isInsideTransaction { try? db.rollback() }
+        lanes.forget()
+        numbering.transactionIsLost()
+        transaction.handOuts.rollBack(to: [])
+        guard transaction.writes.count > 1 else {
+            for write in transaction.writes { write.end(with: mapped(error)) }
+            return
+        }
+        logger.warning("a commit failed; its writes are tried one by one", metadata: ["error": "\(error)"])
+        for write in transaction.writes {
+            if let again = run([write], in: nil, db, isLast: true) { commit(again, db) }
+        }
     }
 
     /// Runs a write in a savepoint. Throws only when the whole transaction must end.
-    private func run(_ write: any PendingWrite, _ ledger: StepLedger, _ db: Database, alone: Bool) throws {
-        let step = step(db, ledger)
+    private func run(_ write: any PendingWrite, _ transaction: Transaction, _ db: Database, alone: Bool) throws {
+        let step = step(db, transaction)
         guard !alone else { return try write.run(step) }
-        let mark = ledger.mark
-        try db.cachedStatement(sql: "SAVEPOINT step").execute()
+        let (mark, given) = (transaction.ledger.mark, transaction.handOuts.given)
+        try execute(Self.savepoint, db)
         do {
             try write.run(step)
         } catch {
             guard db.isInsideTransaction else { throw error }
-            try db.cachedStatement(sql: "ROLLBACK TO step").execute()
-            ledger.rollBack(to: mark)
+            try execute(Self.rollBackToSavepoint, db)
+            transaction.ledger.rollBack(to: mark)
+            transaction.handOuts.rollBack(to: given)
             lanes.forget()
             write.fail(mapped(error))
         }
-        try db.cachedStatement(sql: "RELEASE step").execute()
+        try execute(Self.release, db)
     }
 
-    private typealias HandOut = (parked: ParkedLease, rows: [JobRow])
-
-    /// Gives what this transaction made ready to workers that wait, in the same commit: a job that comes while a worker
-    /// waits is durable and leased by one sync.
-    private func handOut(_ ledger: StepLedger, _ db: Database) throws -> [HandOut] {
-        var given: [HandOut] = []
-        do {
-            for case .work(let endpoint, let variant) in ledger.changedTopics {
-                while let waiting = parked.next(endpoint: endpoint, variant: variant) {
-                    do {
-                        // A worker that gets nothing whatever there is shall ask again, and hear why.
-                        let rows = try step(db, ledger).lease(waiting.demand)
-                        given.append((waiting, rows ?? []))
-                        guard let rows, rows.isEmpty else { continue }
-                        given.removeLast()
-                        parked.put(back: waiting)
-                        break
-                    } catch is MillraceError {
-                        given.append((waiting, []))
+    /// Gives what this transaction made ready to workers that wait.
+    private func handOut(_ transaction: Transaction, _ db: Database) throws {
+        let (ledger, handOuts) = (transaction.ledger, transaction.handOuts)
+        let withWork = ledger.topicsWithWork
+        for topic in ledger.changedTopics {
+            guard case .work(let endpoint, let variant) = topic else { continue }
+            let isNew = withWork.contains(topic)
+            while let waiting = parked.next(where: {
+                $0.endpoint == endpoint && $0.variant == variant && (isNew || $0.quotas.limitRunning)
+            }) {
+                do {
+                    // A worker that gets nothing whatever there is shall ask again, and hear why.
+                    let rows = try step(db, transaction).lease(waiting.demand)
+                    guard let rows, rows.isEmpty else {
+                        handOuts.add(waiting, rows ?? [])
+                        continue
                     }
+                    parked.put(back: waiting)
+                    break
+                } catch is MillraceError {
+                    handOuts.add(waiting, [])
+                } catch {
+                    parked.put(back: waiting)
+                    throw error
                 }
             }
-        } catch {
-            takeBack(given)
-            throw error
         }
-        return given
-    }
-
-    private func takeBack(_ handedOut: [HandOut]) {
-        for given in handedOut.reversed() { parked.put(back: given.parked) }
     }
 
     /// Gives leased jobs to who waited. When the wait ended meanwhile, they go back: nobody would run them.
-    private func give(_ given: HandOut) {
+    private func give(_ given: HandOuts.HandOut) {
         guard !given.parked.end(with: given.rows), !given.rows.isEmpty else { return }
         let back =
             ForgottenWrite { step in
@@ -210,8 +277,20 @@ final class GroupCommitWriter: Sendable {
         enqueue(back, .prompt)
     }
 
-    private func step(_ db: Database, _ ledger: StepLedger) -> WriteStep {
-        WriteStep(db: db, surroundings: surroundings, ledger: ledger, lanes: lanes, statements: statements)
+    private func step(_ db: Database, _ transaction: Transaction) -> WriteStep {
+        WriteStep(
+            db: db, surroundings: surroundings, ledger: transaction.ledger, handOuts: transaction.handOuts, lanes: lanes, statements: statements)
+    }
+
+    private static let begin = HotSQL("BEGIN IMMEDIATE")
+    private static let commit = HotSQL("COMMIT")
+    private static let savepoint = HotSQL("SAVEPOINT step")
+    private static let rollBackToSavepoint = HotSQL("ROLLBACK TO step")
+    private static let release = HotSQL("RELEASE step")
+
+    private func execute(_ sql: HotSQL, _ db: Database) throws {
+        var statement = try statements.statement(sql, in: db)
+        try statement.run()
     }
 
     private func mapped(_ error: any Error) -> any Error {
@@ -222,6 +301,8 @@ final class GroupCommitWriter: Sendable {
 typealias WriteBody<Value> = @Sendable (WriteStep) throws -> Value
 
 protocol PendingWrite: Sendable {
+    /// Only looks, unless it finds something.
+    var isLook: Bool { get }
     /// Carries out the write and keeps its value until the commit.
     func run(_ step: WriteStep) throws
     /// Says that this write failed alone.
@@ -231,12 +312,14 @@ protocol PendingWrite: Sendable {
 }
 
 private final class Write<Value: Sendable>: PendingWrite {
+    let isLook: Bool
     private let body: WriteBody<Value>
     private let continuation: CheckedContinuation<Value, any Error>
     private let outcome = Mutex<Result<Value, any Error>?>(nil)
 
-    init(body: @escaping WriteBody<Value>, continuation: CheckedContinuation<Value, any Error>) {
+    init(body: @escaping WriteBody<Value>, isLook: Bool, continuation: CheckedContinuation<Value, any Error>) {
         self.body = body
+        self.isLook = isLook
         self.continuation = continuation
     }
 
@@ -258,6 +341,7 @@ private final class Write<Value: Sendable>: PendingWrite {
 
 /// A write that nobody waits for. When it fails, the leases that it would have ended run out.
 private final class ForgottenWrite: PendingWrite {
+    let isLook = false
     private let body: WriteBody<Void>
 
     init(_ body: @escaping WriteBody<Void>) {

@@ -24,6 +24,29 @@ struct JobRow: Sendable {
         traceparent, parameters, files, progress, checkpoint, outputs, inlineOutputs, failure
         """
 
+    /// A job of this row, as the table or a transition has it, with its parameters.
+    func complete(_ job: Job) throws -> Job {
+        guard let parameters else { return job }
+        var job = job
+        job.parameters = JSONColumn.parameters(parameters)
+        return job
+    }
+
+    func completeJob() throws -> Job { try complete(job) }
+
+    /// The job with its inline input, for the worker that leases it.
+    func leasedJob() throws -> Job {
+        var job = try completeJob()
+        job.input = input.map { RawJSON(trusting: $0) }
+        return job
+    }
+
+    /// Sorts jobs by when their lease ends.
+    var leaseOrder: (Timestamp, JobID) { (job.lease?.expiresAt ?? job.createdAt, job.id) }
+}
+
+extension JobRow {
+    /// Reads ``columns``.
     init(_ row: RawStatement, _ lane: (Int64) throws -> LaneDirectory.Place) throws {
         key = Int64(row.int(0))
         place = try lane(Int64(row.int(2)))
@@ -54,26 +77,6 @@ struct JobRow: Sendable {
         job.inlineOutputs = try JSONColumn.value(row.text(31)) ?? []
         job.failure = try JSONColumn.value(row.text(32))
     }
-
-    /// A job of this row, as the table or a transition has it, with its parameters.
-    func complete(_ job: Job) throws -> Job {
-        guard let parameters else { return job }
-        var job = job
-        job.parameters = JSONColumn.parameters(parameters)
-        return job
-    }
-
-    func completeJob() throws -> Job { try complete(job) }
-
-    /// The job with its inline input, for the worker that leases it.
-    func leasedJob() throws -> Job {
-        var job = try completeJob()
-        job.input = input.map { RawJSON(trusting: $0) }
-        return job
-    }
-
-    /// Sorts jobs by when their lease ends.
-    var leaseOrder: (Timestamp, JobID) { (job.lease?.expiresAt ?? job.createdAt, job.id) }
 }
 
 /// Where rows of jobs are read: on the writer's connection or on a reader's.

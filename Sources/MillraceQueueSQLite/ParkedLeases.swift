@@ -20,11 +20,10 @@ final class ParkedLeases: Sendable {
         for older in overtaken { older.end(with: []) }
     }
 
-    /// Takes out who has waited longest for work of a variant.
-    func next(endpoint: String, variant: String) -> ParkedLease? {
+    /// Takes out who has waited longest of those whose demand is such.
+    func next(where isWanted: (LeaseDemand) -> Bool) -> ParkedLease? {
         waiting.withLock { waiting in
-            let index = waiting.firstIndex { $0.demand.endpoint == endpoint && $0.demand.variant == variant }
-            return index.map { waiting.remove(at: $0) }
+            waiting.firstIndex { isWanted($0.demand) }.map { waiting.remove(at: $0) }
         }
     }
 

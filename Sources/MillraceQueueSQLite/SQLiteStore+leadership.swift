@@ -47,8 +47,10 @@ extension WriteStep {
             [leadership.role.rawValue, leadership.candidate.data, leadership.epoch, leadership.until.milliseconds])
     }
 
+    private static let modeOfEndpoint = HotSQL("SELECT mode FROM endpointMode WHERE endpoint = ?")
+
     func mode(of endpoint: String) throws -> EndpointMode {
-        var statement = try RawStatement("SELECT mode FROM endpointMode WHERE endpoint = ?", in: db)
+        var statement = try statement(Self.modeOfEndpoint)
         statement.bind(endpoint)
         guard try statement.step() else { return .open }
         defer { statement.reset() }

@@ -77,11 +77,12 @@ extension WriteStep {
     /// - Returns: `nil` when this worker gets nothing whatever there is: it drains, was silent, or has asked
     ///   again since.
     func lease(_ demand: LeaseDemand) throws -> [JobRow]? {
+        try ledger.flush(db)
+        let now = now
         guard let worker = try leasingWorker(demand.worker) else { throw MillraceError.workerMissing(demand.worker) }
         guard !demand.isOvertaken(by: worker.lastRequest) else { return nil }
         try giveBackUnknown(to: demand)
-        let now = now
-        guard !worker.draining, demand.jobsMax > 0, worker.seenAt + demand.duration > now else { return nil }
+        guard worker.mayLease(demand, at: now) else { return nil }
         guard try mode(of: demand.endpoint) != .paused else { return [] }
         try ledger.flush(db)
         let waiting = try waitingLanes(demand, at: now)
@@ -97,25 +98,30 @@ extension WriteStep {
             room = filled.room
             left -= filled.found.count
         }
-        if !leased.isEmpty {
-            // A request that was given nothing leaves no trace: to note it would cost a sync each time that a worker asks.
-            var statement = try RawStatement(
-                "UPDATE worker SET seenAt = ?, idleSince = ?, lastRequest = coalesce(?, lastRequest) WHERE id = ?", in: db)
-            statement.bind(now)
-            statement.bind(now)
-            if let request = demand.request { statement.bind(request) } else { statement.bindNull() }
-            statement.bind(demand.worker)
-            try statement.run()
-        }
+        // A request that was given nothing leaves no trace: to note it would cost a sync each time that a worker asks.
+        if !leased.isEmpty { ledger.lent(to: demand, at: now) }
         return leased
     }
 
-    private func leasingWorker(_ id: WorkerID) throws -> (draining: Bool, seenAt: Timestamp, lastRequest: Int64?)? {
-        var statement = try RawStatement("SELECT draining, seenAt, lastRequest FROM worker WHERE id = ?", in: db)
+    struct LeasingWorker {
+        var isDraining: Bool
+        var seenAt: Timestamp
+        var lastRequest: Int64?
+
+        func mayLease(_ demand: LeaseDemand, at now: Timestamp) -> Bool {
+            !isDraining && demand.jobsMax > 0 && seenAt + demand.duration > now
+        }
+    }
+
+    private static let workerByID = HotSQL("SELECT draining, seenAt, lastRequest FROM worker WHERE id = ?")
+
+    func leasingWorker(_ id: WorkerID) throws -> LeasingWorker? {
+        var statement = try statement(Self.workerByID)
         statement.bind(id)
         guard try statement.step() else { return nil }
         defer { statement.reset() }
-        return (statement.int(0) != 0, statement.time(1), statement.isNull(2) ? nil : Int64(statement.int(2)))
+        return LeasingWorker(
+            isDraining: statement.int(0) != 0, seenAt: statement.time(1), lastRequest: statement.isNull(2) ? nil : Int64(statement.int(2)))
     }
 
     private func giveBackUnknown(to demand: LeaseDemand) throws {
@@ -126,13 +132,15 @@ extension WriteStep {
         }
     }
 
-    private struct WaitingLane {
+    struct WaitingLane {
         var priority: Int
         var candidate: FairShare<Int64>.Candidate
     }
 
-    private func waitingLanes(_ demand: LeaseDemand, at now: Timestamp) throws -> [WaitingLane] {
-        var statement = try RawStatement(JobQuery.waitingLanes, in: db)
+    private static let waitingLanes = HotSQL(JobQuery.waitingLanes)
+
+    func waitingLanes(_ demand: LeaseDemand, at now: Timestamp) throws -> [WaitingLane] {
+        var statement = try statement(Self.waitingLanes)
         statement.bind(demand.endpoint)
         statement.bind(demand.variant)
         statement.bind(now)
@@ -181,7 +189,7 @@ extension WriteStep {
     }
 
     /// Bytes of inline inputs in one lease: an answer that is too large would be asked for again and again.
-    private static let inputBytesMax = 8 << 20
+    static let inputBytesMax = 8 << 20
 
     /// The lane has nothing more that is due: says when it will.
     private func mendReadiness(ofLane lane: Int64) throws {

@@ -1,4 +1,6 @@
+import CGatheredLog
 import GRDB
+import GRDBSQLite
 import Logging
 import MillraceCore
 import MillraceQueue
@@ -32,11 +34,12 @@ public final class SQLiteStore: Sendable {
     ) throws {
         self.surroundings = surroundings
         do {
+            guard gathered_log_install() == SQLITE_OK else { throw MillraceError(.unavailable, "SQLite could not be set up") }
             pool = try DatabasePool(path: path, configuration: options.configuration)
+            // DatabasePool sets NORMAL when it opens a WAL database: a commit would not be synced.
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try Schema.migrate(pool, path: path)
             try pool.writeWithoutTransaction { db in
-                // DatabasePool sets NORMAL when it opens a WAL database: a commit would not be synced.
-                try db.execute(sql: "PRAGMA synchronous = FULL")
                 if let pages = options.pagesMax { try db.execute(sql: "PRAGMA max_page_count = \(pages)") }
             }
         } catch {
@@ -78,6 +81,7 @@ struct WriteStep: JobReading {
     let db: Database
     let surroundings: Surroundings
     let ledger: StepLedger
+    let handOuts: HandOuts
     let lanes: LaneDirectory
     let statements: HotStatements
 

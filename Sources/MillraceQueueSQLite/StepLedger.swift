@@ -2,7 +2,7 @@ import GRDB
 import MillraceCore
 import MillraceQueue
 
-/// What the transaction under way has changed beside its rows: counts of lanes, numbers given out, topics to publish.
+/// What the transaction under way has changed beside its rows: counts of lanes, workers, topics to publish.
 ///
 /// Kept here and written once for each transaction, not once for each job. Lives on the writer's queue only.
 final class StepLedger {
@@ -13,55 +13,83 @@ final class StepLedger {
         var readyAt: Timestamp?
         var turn: Int64?
     }
-    fileprivate struct Numbers {
-        var sequence: Int64
-        var turn: Int64
-        var areNew = false
+    fileprivate struct WorkerChange {
+        /// When its work began or ended.
+        var idleSince: Timestamp
+        var seenAt: Timestamp?
+        var lastRequest: Int64?
     }
 
+    /// Some job waits that did not before.
+    private(set) var hasQueued = false
+    /// Some worker was given a job.
+    private(set) var hasLent = false
+    private let numbering: Numbering
+    private let statements: HotStatements
     private var changes: [Int64: LaneChange] = [:]
-    private var numbers: Numbers?
-    private var idleSince: [WorkerID: Timestamp] = [:]
+    private var workers: [WorkerID: WorkerChange] = [:]
     private var jobs: [JobID] = []
     private var topics: [StoreChanges.Topic] = []
+    private var freed: Set<StoreChanges.Topic> = []
+
+    init(_ numbering: Numbering, _ statements: HotStatements) {
+        self.numbering = numbering
+        self.statements = statements
+    }
 
     /// A place in the transaction that it can be taken back to. What was flushed since goes with the savepoint's rows.
     struct Mark {
         fileprivate var changes: [Int64: LaneChange]
-        fileprivate var numbers: Numbers?
-        fileprivate var idleSince: [WorkerID: Timestamp]
+        fileprivate var workers: [WorkerID: WorkerChange]
         fileprivate var jobs: Int
         fileprivate var topics: Int
+        fileprivate var numbering: Numbering.Mark
     }
 
-    var mark: Mark { Mark(changes: changes, numbers: numbers, idleSince: idleSince, jobs: jobs.count, topics: topics.count) }
+    var mark: Mark { Mark(changes: changes, workers: workers, jobs: jobs.count, topics: topics.count, numbering: numbering.mark) }
 
     func rollBack(to mark: Mark) {
         changes = mark.changes
-        numbers = mark.numbers
-        idleSince = mark.idleSince
+        workers = mark.workers
         jobs.removeSubrange(mark.jobs...)
         topics.removeSubrange(mark.topics...)
+        numbering.rollBack(to: mark.numbering)
     }
 
     /// Everything but single jobs.
-    var changedTopics: Set<StoreChanges.Topic> { Set(topics) }
+    var changedTopics: Set<StoreChanges.Topic> { freed.union(topics) }
+    /// Of these, where jobs may be due that were not; not where only others ended.
+    var topicsWithWork: Set<StoreChanges.Topic> { Set(topics) }
     var changedJobs: [JobID] { jobs }
 
     func publish(_ topic: StoreChanges.Topic) {
         topics.append(topic)
     }
 
-    func publish(_ topics: [StoreChanges.Topic]) {
+    /// What a transition of a job says. A job that ended makes none due, but may make room for one.
+    func publish(_ topics: [StoreChanges.Topic], of job: Job? = nil) {
         for topic in topics {
+            switch topic {
+            case .job(let id): jobs.append(id)
+            case .work where job?.state.isFinal == true: freed.insert(topic)
             // Runs of jobs say the same again and again.
-            if case .job(let id) = topic { jobs.append(id) } else if !self.topics.suffix(3).contains(topic) { self.topics.append(topic) }
+            default: if !self.topics.suffix(3).contains(topic) { self.topics.append(topic) }
+            }
         }
     }
 
-    /// The work of a worker began or ended.
+    // MARK: Workers
+
+    /// The work of a worker ended.
     func idle(_ worker: WorkerID, since time: Timestamp) {
-        idleSince[worker] = time
+        workers[worker, default: WorkerChange(idleSince: time)].idleSince = time
+    }
+
+    /// A worker was given jobs.
+    func lent(to demand: LeaseDemand, at time: Timestamp) {
+        hasLent = true
+        let last = workers[demand.worker]?.lastRequest
+        workers[demand.worker] = WorkerChange(idleSince: time, seenAt: time, lastRequest: demand.request ?? last)
     }
 
     // MARK: Lanes
@@ -69,6 +97,7 @@ final class StepLedger {
     /// A job of a lane has another state; `nil`: it is new, or gone.
     func move(lane: Int64, from: JobState?, to: JobState?, runAt: Timestamp) {
         if to == .queued {
+            hasQueued = true
             let readyAt = changes[lane]?.readyAt
             changes[lane, default: LaneChange()].readyAt = min(readyAt ?? runAt, runAt)
         }
@@ -78,34 +107,17 @@ final class StepLedger {
     }
 
     func served(lane: Int64, in db: Database) throws {
-        try loadNumbers(db)
-        numbers!.turn += 1
-        numbers!.areNew = true
-        changes[lane, default: LaneChange()].turn = numbers!.turn
+        changes[lane, default: LaneChange()].turn = try numbering.nextTurn(in: db)
     }
 
     func nextSequence(in db: Database) throws -> Int64 {
-        try loadNumbers(db)
-        numbers!.sequence += 1
-        numbers!.areNew = true
-        return numbers!.sequence
-    }
-
-    private func loadNumbers(_ db: Database) throws {
-        guard numbers == nil else { return }
-        var statement = try RawStatement("SELECT sequence, turn FROM counter", in: db)
-        numbers = try statement.step() ? Numbers(sequence: Int64(statement.int(0)), turn: Int64(statement.int(1))) : Numbers(sequence: 0, turn: 0)
-        statement.reset()
+        try numbering.nextSequence(in: db)
     }
 
     /// Writes what has gathered; before anything reads it, and before the commit.
     func flush(_ db: Database) throws {
         if !changes.isEmpty {
-            var statement = try RawStatement(
-                """
-                UPDATE lane SET queued = queued + ?, running = running + ?, succeeded = succeeded + ?, failed = failed + ?, \
-                cancelled = cancelled + ?, expired = expired + ?, readyAt = min(readyAt, ?), turn = max(turn, ?) WHERE id = ?
-                """, in: db)
+            var statement = try statements.statement(Self.updateLane, in: db)
             for (lane, change) in changes {
                 for state in JobState.numbered.indices { statement.bind(change.counts[state]) }
                 statement.bind(change.readyAt?.milliseconds ?? .max)
@@ -115,23 +127,25 @@ final class StepLedger {
             }
             changes = [:]
         }
-        if !idleSince.isEmpty {
-            var statement = try RawStatement("UPDATE worker SET idleSince = ? WHERE id = ?", in: db)
-            for (worker, time) in idleSince {
-                statement.bind(time)
+        if !workers.isEmpty {
+            var statement = try statements.statement(Self.updateWorker, in: db)
+            for (worker, change) in workers {
+                statement.bind(change.idleSince)
+                statement.bind(change.seenAt)
+                if let request = change.lastRequest { statement.bind(request) } else { statement.bindNull() }
                 statement.bind(worker)
                 try statement.run()
             }
-            idleSince = [:]
-        }
-        if let numbers, numbers.areNew {
-            var statement = try RawStatement(
-                "INSERT INTO counter (only, sequence, turn) VALUES (0, ?, ?) ON CONFLICT DO UPDATE SET sequence = excluded.sequence, turn = excluded.turn",
-                in: db)
-            statement.bind(numbers.sequence)
-            statement.bind(numbers.turn)
-            try statement.run()
-            self.numbers?.areNew = false
+            workers = [:]
         }
     }
+
+    private static let updateLane = HotSQL(
+        """
+        UPDATE lane SET queued = queued + ?, running = running + ?, succeeded = succeeded + ?, failed = failed + ?, \
+        cancelled = cancelled + ?, expired = expired + ?, readyAt = min(readyAt, ?), turn = max(turn, ?) WHERE id = ?
+        """)
+
+    private static let updateWorker = HotSQL(
+        "UPDATE worker SET idleSince = ?, seenAt = coalesce(?, seenAt), lastRequest = coalesce(?, lastRequest) WHERE id = ?")
 }

@@ -3,7 +3,8 @@
 /// A report of an attempt can wait a moment for nobody's harm, while a submit is somebody's answer and, for a worker that waits, the
 /// start of a job. With submits coming one after the other, reports therefore go along with the next one, so that there is one
 /// sync for both, not one for each, and few submits wait behind the sync of a report. (PostgreSQL's `commit_delay` with
-/// `commit_siblings` is the same thought.) Nothing waits where other writes are few, or where reports come by the hundred.
+/// `commit_siblings` is the same thought.) Meanwhile they are run in the transaction that the submit will complete. Nothing waits
+/// where other writes are few, or where reports come by the hundred.
 struct WriteGathering {
     enum Urgency: Sendable {
         /// Begins a transaction, which takes whatever waits.
@@ -23,8 +24,9 @@ struct WriteGathering {
     private let window: Duration
     private(set) var waiting: [(write: any PendingWrite, urgency: Urgency)] = []
     private var prompt = 0
-    private var looks = 0
-    /// Since when the first patient one waits.
+    /// Patient ones have run that are not committed.
+    private var isOpen = false
+    /// Since when the first patient one waits, in the open transaction or for it.
     private var patientSince: ContinuousClock.Instant?
     private var lastPrompts: [ContinuousClock.Instant] = []
 
@@ -40,40 +42,48 @@ struct WriteGathering {
             prompt += 1
             if lastPrompts.count == Self.siblings { lastPrompts.removeFirst() }
             lastPrompts.append(now)
-        case .look: looks += 1
+        case .look: break
         case .patient: patientSince = patientSince ?? now
         }
     }
 
     enum Next {
         case nothing
-        case batch([any PendingWrite])
-        /// Only patient writes are there: look again then, or when another comes.
+        /// These can wait, and until then they are run, in a transaction that stays open.
+        case run([any PendingWrite])
+        /// With these the transaction is complete.
+        case commit([any PendingWrite])
+        /// The open transaction waits: look again then, or when another write comes.
         case wait(until: ContinuousClock.Instant)
     }
 
     mutating func next(atMost limit: Int, at now: ContinuousClock.Instant) -> Next {
-        guard !waiting.isEmpty else { return .nothing }
-        guard prompt == 0, let since = patientSince, arePromptOnesLikely(at: now), since + patience > now else {
-            return .batch(take(limit) { _ in true })
+        if prompt == 0, let since = patientSince, arePromptOnesLikely(at: now), since + patience > now {
+            guard !waiting.isEmpty else { return .wait(until: since + patience) }
+            isOpen = true
+            return .run(take(limit))
         }
-        return looks > 0 ? .batch(take(limit) { $0 == .look }) : .wait(until: since + patience)
+        guard !waiting.isEmpty || isOpen else { return .nothing }
+        isOpen = false
+        let batch = take(limit)
+        patientSince = waiting.contains { $0.urgency == .patient } ? now : nil
+        return .commit(batch)
+    }
+
+    /// The open transaction has ended before its time.
+    mutating func transactionEnded() {
+        isOpen = false
+        patientSince = waiting.contains { $0.urgency == .patient } ? patientSince : nil
     }
 
     private func arePromptOnesLikely(at now: ContinuousClock.Instant) -> Bool {
         lastPrompts.count == Self.siblings && lastPrompts[0] + window > now
     }
 
-    private mutating func take(_ limit: Int, where wanted: (Urgency) -> Bool) -> [any PendingWrite] {
-        var batch: [any PendingWrite] = []
-        var rest: [(write: any PendingWrite, urgency: Urgency)] = []
-        for entry in waiting {
-            if batch.count < limit, wanted(entry.urgency) { batch.append(entry.write) } else { rest.append(entry) }
-        }
-        waiting = rest
-        prompt = rest.count { $0.urgency == .prompt }
-        looks = rest.count { $0.urgency == .look }
-        if !rest.contains(where: { $0.urgency == .patient }) { patientSince = nil }
+    private mutating func take(_ limit: Int) -> [any PendingWrite] {
+        let batch = waiting.prefix(limit).map(\.write)
+        waiting.removeFirst(batch.count)
+        prompt = waiting.count { $0.urgency == .prompt }
         return batch
     }
 }

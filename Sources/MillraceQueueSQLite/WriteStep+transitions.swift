@@ -24,7 +24,7 @@ extension WriteStep {
             try insert(delivery, job: row.key)
         }
         ledger.move(lane: row.place.lane, from: old.state, to: job.state, runAt: job.runAt)
-        ledger.publish(transition.topics(from: old))
+        ledger.publish(transition.topics(from: old), of: job)
         var row = row
         row.job = job
         row.logs = logs
@@ -47,7 +47,7 @@ extension WriteStep {
         precondition(db.changesCount == 1, "a job changed under the only writer's transaction")
         try append(transition.events, to: row.key, at: now)
         ledger.move(lane: row.place.lane, from: .queued, to: .running, runAt: job.runAt)
-        ledger.publish(transition.topics(from: row.job))
+        ledger.publish(transition.topics(from: row.job), of: job)
         var row = row
         row.job = job
         row.input = try input(of: row.key)
@@ -144,9 +144,14 @@ extension WriteStep {
     }
 
     /// Inserts a new job. Its row holds what no transition changes, too.
-    func insert(_ transition: JobTransition, _ cold: ColdColumns, _ idempotency: NewJob.Idempotency?) throws {
-        let job = transition.job
+    /// - Parameter lease: how it is leased at once, if it is.
+    /// - Returns: its row as a worker is given it.
+    @discardableResult
+    func insert(
+        _ admission: JobTransition, leased lease: JobTransition?, _ cold: ColdColumns, _ idempotency: NewJob.Idempotency?
+    ) throws -> JobRow {
         let now = now
+        var job = (lease ?? admission).job
         let place = try lanes.place(for: LaneKey(job), in: db)
         try insertRow(job, place, cold)
         let key = db.lastInsertedRowID
@@ -161,10 +166,13 @@ extension WriteStep {
                 "INSERT INTO idempotency (tenant, key, job, fingerprint) VALUES (?,?,?,?)",
                 [job.tenant, idempotency.key, key, idempotency.fingerprint])
         }
-        if !job.files.isEmpty { try useBlobs(transition, from: nil) }
-        try append(transition.events, to: key, at: now)
-        ledger.move(lane: place.lane, from: nil, to: .queued, runAt: job.runAt)
-        ledger.publish(transition.topics)
+        if !job.files.isEmpty { try useBlobs(admission, from: nil) }
+        try append(admission.events + (lease?.events ?? []), to: key, at: now)
+        ledger.move(lane: place.lane, from: nil, to: job.state, runAt: job.runAt)
+        if lease != nil { try ledger.served(lane: place.lane, in: db) }
+        ledger.publish(lease?.topics(from: admission.job) ?? admission.topics, of: job)
+        (job.parameters, job.input) = ([:], nil)
+        return JobRow(key: key, place: place, job: job, parameters: cold.parameters, input: cold.input, logs: 0)
     }
 
     private func insertRow(_ job: Job, _ place: LaneDirectory.Place, _ cold: ColdColumns) throws {
@@ -172,11 +180,16 @@ extension WriteStep {
         statement.bind(job.id)
         statement.bind(place.queue)
         statement.bind(place.lane)
+        statement.bind(job.state.number)
         statement.bind(job.runAt)
         statement.bind(job.createdAt)
         statement.bind(job.expiresAt)
         statement.bind(job.deadline)
         statement.bind(job.queuedUntil)
+        statement.bind(job.startedAt)
+        statement.bind(job.lease?.token)
+        statement.bind(job.lease?.worker)
+        statement.bind(job.lease?.expiresAt)
         statement.bind(job.attempt)
         statement.bind(job.crashes)
         statement.bind(job.leases)
@@ -225,9 +238,9 @@ extension WriteStep {
 
     private static let insertJobRow = HotSQL(
         """
-        INSERT INTO job (id, queue, lane, state, runAt, createdAt, expiresAt, deadline, queuedUntil, attempt, crashes, leases, logs, \
-        attemptsMax, crashesMax, backoffBase, backoffMax, runLimit, callback, traceparent, parameters, files) \
-        VALUES (?,?,?,0,?,?,?,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?)
+        INSERT INTO job (id, queue, lane, state, runAt, createdAt, expiresAt, deadline, queuedUntil, startedAt, token, worker, leaseUntil, \
+        attempt, crashes, leases, logs, attemptsMax, crashesMax, backoffBase, backoffMax, runLimit, callback, traceparent, parameters, files) \
+        VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?)
         """)
 }
 

@@ -36,9 +36,11 @@ struct WriteGatheringTests {
         var gathering = WriteGathering(patience: patience, window: window)
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
+        #expect(gathering.runs(at: start) == [0])
         #expect(gathering.waitsUntil(at: start) == start + patience)
         gathering.add(NumberedWrite(1), .prompt, at: start)
-        #expect(gathering.numbers(at: start) == [0, 1])
+        #expect(gathering.numbers(at: start) == [1])
+        #expect(gathering.numbers(at: start) == nil)
     }
 
     @Test("is a patient write alone when its patience is over, counted from the first one")
@@ -47,22 +49,30 @@ struct WriteGatheringTests {
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
         gathering.add(NumberedWrite(1), .patient, at: start + .milliseconds(3))
+        #expect(gathering.runs(at: start + .milliseconds(3)) == [0, 1])
         #expect(gathering.waitsUntil(at: start + .milliseconds(3)) == start + patience)
-        #expect(gathering.numbers(at: start + patience) == [0, 1])
+        #expect(gathering.numbers(at: start + patience) == [], "the open transaction is complete")
         gathering.add(NumberedWrite(2), .patient, at: start + .milliseconds(5))
+        #expect(gathering.runs(at: start + .milliseconds(5)) == [2])
         #expect(gathering.waitsUntil(at: start + .milliseconds(5)) == start + .milliseconds(5) + patience)
+        gathering.transactionEnded()
+        #expect(gathering.numbers(at: start + .milliseconds(6)) == nil)
     }
 
-    @Test("is a look at once, which takes no patient write along")
+    @Test("is a look at once, which completes no transaction that patient writes keep open")
     func look() {
         var gathering = WriteGathering(patience: patience, window: window)
         gathering.bringPromptOnes(WriteGathering.siblings, at: start)
         gathering.add(NumberedWrite(0), .patient, at: start)
         gathering.add(NumberedWrite(1), .look, at: start)
-        #expect(gathering.numbers(at: start) == [1])
+        #expect(gathering.runs(at: start) == [0, 1])
         #expect(gathering.waitsUntil(at: start) != nil)
-        gathering.add(NumberedWrite(2), .prompt, at: start)
-        #expect(gathering.numbers(at: start) == [0, 2])
+        gathering.add(NumberedWrite(2), .look, at: start)
+        #expect(gathering.runs(at: start) == [2])
+        gathering.add(NumberedWrite(3), .prompt, at: start)
+        #expect(gathering.numbers(at: start) == [3])
+        gathering.add(NumberedWrite(4), .look, at: start)
+        #expect(gathering.numbers(at: start) == [4], "nothing is open")
     }
 }
 
@@ -74,7 +84,12 @@ extension WriteGathering {
 
     /// `nil` when there is nothing to do now.
     fileprivate mutating func numbers(atMost limit: Int = 100, at time: ContinuousClock.Instant) -> [Int]? {
-        guard case .batch(let batch) = next(atMost: limit, at: time) else { return nil }
+        guard case .commit(let batch) = next(atMost: limit, at: time) else { return nil }
+        return batch.map { ($0 as? NumberedWrite)?.number ?? -1 }
+    }
+
+    fileprivate mutating func runs(at time: ContinuousClock.Instant) -> [Int]? {
+        guard case .run(let batch) = next(atMost: 100, at: time) else { return nil }
         return batch.map { ($0 as? NumberedWrite)?.number ?? -1 }
     }
 
@@ -86,6 +101,7 @@ extension WriteGathering {
 
 private final class NumberedWrite: PendingWrite {
     let number: Int
+    let isLook = false
     init(_ number: Int) { self.number = number }
     func run(_ step: WriteStep) throws {}
     func fail(_ error: any Error) {}

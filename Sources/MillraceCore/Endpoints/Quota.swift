@@ -9,6 +9,7 @@ public struct EndpointQuotas: Sendable, Codable, Equatable {
     }
 
     public var isUnlimited: Bool { self == EndpointQuotas() }
+    public var limitRunning: Bool { endpoint.runningMax != nil || tenant.runningMax != nil }
 }
 
 public struct Quota: Sendable, Codable, Equatable {

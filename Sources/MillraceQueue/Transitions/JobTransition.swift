@@ -37,7 +37,7 @@ extension JobTransition {
     /// A worker takes a due job.
     public static func lease(_ job: Job, by demand: LeaseDemand, in surroundings: Surroundings) -> JobTransition? {
         let now = surroundings.now()
-        guard job.state == .queued, job.runAt <= now, !job.hasExpired(at: now) else { return nil }
+        guard job.isDue(at: now) else { return nil }
         var job = job
         job.state = .running
         job.attempt += 1
@@ -253,6 +253,11 @@ extension Job {
         let timeToLive = leases == 0 ? expiresAt : nil
         guard let timeToLive, let deadline else { return timeToLive ?? deadline }
         return min(timeToLive, deadline)
+    }
+
+    /// Whether a worker may take it now.
+    public func isDue(at now: Timestamp) -> Bool {
+        state == .queued && runAt <= now && !hasExpired(at: now)
     }
 
     func hasExpired(at now: Timestamp) -> Bool {
