@@ -74,12 +74,17 @@ struct GatewayConnection: Sendable {
     private func callOnce<Request: Encodable, Response: Decodable>(
         _ path: String, _ message: Request, timeout: Duration
     ) async throws -> Response {
-        var request = HTTPClientRequest(url: base + path)
-        request.method = .POST
-        request.headers.add(name: "content-type", value: "application/json")
-        request.body = .bytes(ByteBuffer(bytes: try MillraceJSON.bytes(of: message)))
-        let response = try await client.execute(request, timeout: .milliseconds(timeout.milliseconds))
-        let body = try await response.body.collect(upTo: 64 << 20)
+        let request = try HTTPClient.Request(
+            url: base + path, method: .POST, headers: ["content-type": "application/json"],
+            body: .byteBuffer(ByteBuffer(bytes: try MillraceJSON.bytes(of: message))))
+        let task = client.execute(
+            request: request, delegate: ResponseAccumulator(request: request, maxBodySize: 64 << 20), deadline: .now() + .milliseconds(timeout.milliseconds))
+        let response = try await withTaskCancellationHandler {
+            try await task.get()
+        } onCancel: {
+            task.cancel()
+        }
+        let body = response.body ?? ByteBuffer()
         guard response.status.code < 300 else {
             throw (try? MillraceJSON.decode(ProblemDetails.self, bytes: body.readableBytesView))
                 ?? ProblemDetails(
