@@ -152,7 +152,7 @@ let package = Package(
             [lifecycle, lifecycleTestKit, metrics, metricsTestKit, log]),
         suite(
             "MillraceQueueSQLiteTests",
-            uses: ["MillraceQueueSQLite", "MillraceQueue", "MillraceConformance", "MillraceCore", "CSyncCounter"], [grdb],
+            uses: ["MillraceQueueSQLite", "MillraceQueue", "MillraceConformance", "MillraceCore", "CGatheredLog", "CSyncCounter"], [grdb],
             resources: [.copy("Fixtures")]),
         suite("MillraceWireTests", uses: ["MillraceWire", "MillraceCore"]),
         suite("MillraceWorkerTests", uses: ["MillraceWorker", "MillraceInference", "MillraceWire", "MillraceCore"], [log]),

@@ -20,15 +20,17 @@ final class ParkedLeases: Sendable {
         for older in overtaken { older.end(with: []) }
     }
 
-    /// Takes out who has waited longest of those whose demand is such.
+    /// Takes out who came last of those whose demand is such: it is warm, and those who idle longer can be let go.
     func next(where isWanted: (LeaseDemand) -> Bool) -> ParkedLease? {
         waiting.withLock { waiting in
-            waiting.firstIndex { isWanted($0.demand) }.map { waiting.remove(at: $0) }
+            waiting.lastIndex { isWanted($0.demand) }.map { waiting.remove(at: $0) }
         }
     }
 
+    var count: Int { waiting.withLock(\.count) }
+
     func put(back lease: ParkedLease) {
-        waiting.withLock { $0.insert(lease, at: 0) }
+        waiting.withLock { $0.append(lease) }
     }
 
     func remove(_ lease: ParkedLease) {

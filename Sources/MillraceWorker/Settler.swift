@@ -13,6 +13,8 @@ final class Settler: Sendable {
     /// Items and bytes of one report. A report is parsed and written as a whole, and others wait for it.
     static let itemsMax = 1000
     static let bytesMax = 8 << 20
+    /// More than so many are worth a request of their own.
+    private static let fewMax = 8
 
     private let worker: WorkerID
     private let held: HeldJobs
@@ -42,9 +44,19 @@ final class Settler: Sendable {
         if isFirst { hint.yield() }
     }
 
+    /// What is ready and so little that it can be told with the next request for work: its verdicts are for ``note(_:_:)``, or else
+    /// it is for ``report(_:)``.
+    func takeFew() -> [SettleRequest.Item] {
+        guard case 1...Self.fewMax = ready.withLock(\.count) else { return [] }
+        return take()
+    }
+
     /// Reports until the task is cancelled.
     func run() async {
         for await _ in hints {
+            // A request for work that is about to be made takes what is there along.
+            await Task.yield()
+            await Task.yield()
             while case let items = take(), !items.isEmpty { await report(items[...]) }
         }
     }
@@ -74,10 +86,10 @@ final class Settler: Sendable {
         return count == ready.count ? ready : Array(ready[..<count])
     }
 
-    private func report(_ items: ArraySlice<SettleRequest.Item>) async {
+    func report(_ items: ArraySlice<SettleRequest.Item>) async {
         do {
             let answer = try await send(SettleRequest(worker: worker, items: Array(items)))
-            note(answer, items)
+            return note(answer.verdicts, items)
         } catch let error as MillraceError where items.count > 1 && Self.blamesContent(error) {
             // One outcome that cannot be taken must not cost the others.
             let middle = items.startIndex + items.count / 2
@@ -101,8 +113,10 @@ final class Settler: Sendable {
         error.code == .tooLarge || error.code == .malformedRequest
     }
 
-    private func note(_ answer: SettleResponse, _ items: ArraySlice<SettleRequest.Item>) {
-        for (item, verdict) in zip(items, answer.verdicts) where verdict == .lost {
+    /// The gateway has heard these.
+    func note(_ verdicts: [HeartbeatResponse.Verdict], _ items: ArraySlice<SettleRequest.Item>) {
+        held.remove(items.lazy.map(\.token))
+        for (item, verdict) in zip(items, verdicts) where verdict == .lost {
             logger.warning("lease lost at the end; the result was refused or is already recorded", metadata: ["job.id": "\(item.job)"])
         }
         guard logger.logLevel <= .debug else { return }

@@ -43,18 +43,31 @@ extension WorkerSession {
     }
 
     private func lease(atMost room: Int) async {
+        // Jobs of microseconds, taken by the last request, end meanwhile.
+        await Task.yield()
+        let reports = settler.takeFew()
         do {
             let answer: LeaseResponse? = try await shutdown.race {
                 // Each try has a number of its own: one that was lost on the way, and arrives after all, is told from this one.
                 try await gateway.call("/v1/worker/lease", timeout: .seconds(40), patience: patience) {
                     LeaseRequest(
-                        worker: registration.worker, jobsMax: room, waitSeconds: 20, held: held.tokens, request: requests.next())
+                        worker: registration.worker, jobsMax: room, waitSeconds: 20, held: held.tokens, request: requests.next(),
+                        reports: reports.isEmpty ? nil : reports)
                 }
+            }
+            if let verdicts = answer?.verdicts, verdicts.count == reports.count {
+                settler.note(verdicts, reports[...])
+            } else if !reports.isEmpty {
+                await settler.report(reports[...])
             }
             begin(answer?.jobs ?? [])
             if answer?.draining == true { shutdown.raise() }
         } catch let error as MillraceError where error.code == .workerUnknown {
             await registerAgain()
+            if !reports.isEmpty { await settler.report(reports[...]) }
+        } catch where !reports.isEmpty {
+            // Whatever it was, they are told in the way that knows what to do about it.
+            await settler.report(reports[...])
         } catch {
             logger.error("no way to the gateway; stopping", metadata: ["error": "\(error)"])
             shutdown.raise()

@@ -9,7 +9,7 @@ import Testing
 struct WaitingOrderTests {
     let clock = ManualClock()
 
-    @Test("are served by the length of their wait, one job each")
+    @Test("are served who came last first, one job each")
     func order() async throws {
         try await withTemporaryDirectory { directory in
             let store = try SQLiteStore(path: directory.file("store.sqlite"), surroundings: clock.surroundings)
@@ -25,13 +25,13 @@ struct WaitingOrderTests {
                     let job = Job.fixture(in: clock.surroundings)
                     _ = try await store.admit([NewJob(job: job)])
                     let served = try #require(try await group.next())
-                    #expect(served == (number, [job.id]))
+                    #expect(served == (3 - number, [job.id]))
                 }
                 let twins = (0..<2).map { _ in Job.fixture(in: clock.surroundings) }
                 _ = try await store.admit(twins.map { NewJob(job: $0) })
                 let served = try await [group.next(), group.next()].compactMap(\.self).sorted { $0.0 < $1.0 }
-                #expect(served.map(\.0) == [2, 3])
-                #expect(served.map(\.1) == twins.map { [$0.id] })
+                #expect(served.map(\.0) == [0, 1])
+                #expect(served.map(\.1) == twins.reversed().map { [$0.id] })
             }
         }
     }
@@ -48,11 +48,11 @@ struct WaitingOrderTests {
                     group.addTask { (number, try await store.lease(demand, waiting: .seconds(600)).map(\.id)) }
                     try await clock.waitForSleepers(number + 1)
                 }
-                // One for later wakes the first in vain.
+                // One for later wakes the last in vain.
                 let later = Job.fixture(runAt: clock.now + .seconds(3600), in: clock.surroundings)
                 let job = Job.fixture(in: clock.surroundings)
                 for new in [later, job] { _ = try await store.admit([NewJob(job: new)]) }
-                #expect(try #require(try await group.next()) == (0, [job.id]))
+                #expect(try #require(try await group.next()) == (1, [job.id]))
                 group.cancelAll()
                 while let rest = await group.nextResult() { #expect((try? rest.get()) == nil) }
             }

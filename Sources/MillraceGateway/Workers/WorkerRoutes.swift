@@ -62,14 +62,17 @@ struct WorkerRoutes: Sendable {
             throw MillraceError(.malformedRequest, "\"jobsMax\" must be at least 1 and \"waitSeconds\" at least 0")
         }
         let role = try await known.role(of: body.worker, in: queue)
+        // Beside the look for work: a job that comes is given out by the commit that keeps these.
+        async let verdicts = settle(body.reports)
         // A draining worker that is not asked about here gets nothing, and hears why with its empty answer.
         if !known.wasTouched(body.worker, within: leaseDuration / 8, at: surroundings.now()), try await queue.touch(body.worker, readyAt: nil) {
-            return try .json(LeaseResponse(jobs: [], draining: true))
+            return try .json(LeaseResponse(jobs: [], draining: true, verdicts: try await verdicts))
         }
         let demand = LeaseDemand(
             worker: body.worker, endpoint: role.endpoint, variant: role.variant, jobsMax: body.jobsMax, duration: leaseDuration,
             held: Set(body.held), request: body.request, quotas: try endpoints.endpoint(named: role.endpoint).quotas)
-        let wait = min(.milliseconds(Int64(min(body.waitSeconds, 86_400) * 1000)), waitMax)
+        // Who reports wants to know soon that it was heard.
+        let wait = min(.milliseconds(Int64(min(body.waitSeconds, 86_400) * 1000)), body.reports == nil ? waitMax : Self.reportingWaitMax)
         // A worker that hangs up must not be given work: the wait ends with its connection.
         let leased = try await context.waiting { try await queue.leaseWaiting(demand, atMost: wait) } ?? []
         if !leased.isEmpty, try await context.hasHungUp() {
@@ -79,8 +82,11 @@ struct WorkerRoutes: Sendable {
         let draining = leased.isEmpty ? try await queue.touch(body.worker, readyAt: nil) : false
         var jobs: [LeasedJob] = []
         for job in leased { if let job = try await granted(job) { jobs.append(job) } }
-        return try .json(LeaseResponse(jobs: jobs, draining: draining))
+        return try .json(LeaseResponse(jobs: jobs, draining: draining, verdicts: try await verdicts))
     }
+
+    /// How long a worker that reports waits for work: where jobs come by the hundred, long enough for the next one.
+    private static let reportingWaitMax: Duration = .milliseconds(20)
 
     private func giveBack(_ jobs: [Job]) async throws {
         _ = try await queue.settle(
@@ -124,15 +130,20 @@ struct WorkerRoutes: Sendable {
 
     private func settle(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let body = try await request.message(SettleRequest.self, bytesMax: bytesMax)
+        return try .json(SettleResponse(verdicts: try await settle(body.items) ?? []))
+    }
+
+    /// `nil` when there is nothing to settle.
+    private func settle(_ items: [SettleRequest.Item]?) async throws -> [HeartbeatResponse.Verdict]? {
+        guard let items, !items.isEmpty else { return nil }
         var reports: [AttemptReport] = []
-        for item in body.items {
+        for item in items {
             reports.append(
                 AttemptReport(
                     job: item.job, token: item.token, outcome: try await outputs.checked(item.outcome, of: item.job), logs: item.logs,
                     progress: item.progress, coldStart: item.coldStartSeconds.flatMap { (0...86_400).contains($0) ? .milliseconds(Int64($0 * 1000)) : nil }))
         }
-        let verdicts = reports.isEmpty ? [] : try await queue.settle(reports)
-        return try .json(SettleResponse(verdicts: verdicts.map { .init($0) }))
+        return try await queue.settle(reports).map { .init($0) }
     }
 
     private var outputs: OutputInspection { OutputInspection(queue: queue, blobs: blobs) }

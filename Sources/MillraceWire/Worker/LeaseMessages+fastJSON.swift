@@ -7,6 +7,10 @@ extension LeaseRequest: FastJSON {
             writer.values(held)
             writer.key("jobsMax")
             writer.integer(jobsMax)
+            if let reports {
+                writer.key("reports")
+                writer.values(reports)
+            }
             if let request {
                 writer.key("request")
                 writer.integer(request)
@@ -20,7 +24,7 @@ extension LeaseRequest: FastJSON {
 
     public init(_ reader: inout JSONReader) throws {
         var (worker, jobsMax, waitSeconds, held) = (WorkerID?.none, Int?.none, Double?.none, [LeaseToken]?.none)
-        var request: Int64?
+        var (request, reports) = (Int64?.none, [SettleRequest.Item]?.none)
         try reader.object { key, reader in
             switch key {
             case "worker": worker = try reader.value()
@@ -28,13 +32,14 @@ extension LeaseRequest: FastJSON {
             case "waitSeconds": waitSeconds = try reader.double()
             case "held": held = try reader.values()
             case "request": request = try reader.null() ? nil : try reader.integer()
+            case "reports": reports = try reader.null() ? nil : try reader.values()
             default: try reader.skip()
             }
         }
         self.init(
             worker: try reader.required(worker, "worker"), jobsMax: try reader.required(jobsMax, "jobsMax"),
             waitSeconds: try reader.required(waitSeconds, "waitSeconds"), held: try reader.required(held, "held"),
-            request: request)
+            request: request, reports: reports)
     }
 }
 
@@ -45,19 +50,24 @@ extension LeaseResponse: FastJSON {
             writer.bool(draining)
             writer.key("jobs")
             writer.values(jobs)
+            if let verdicts {
+                writer.key("verdicts")
+                writer.values(verdicts)
+            }
         }
     }
 
     public init(_ reader: inout JSONReader) throws {
-        var (jobs, draining) = ([LeasedJob]?.none, Bool?.none)
+        var (jobs, draining, verdicts) = ([LeasedJob]?.none, Bool?.none, [HeartbeatResponse.Verdict]?.none)
         try reader.object { key, reader in
             switch key {
             case "jobs": jobs = try reader.values()
             case "draining": draining = try reader.bool()
+            case "verdicts": verdicts = try reader.null() ? nil : try reader.values()
             default: try reader.skip()
             }
         }
-        self.init(jobs: try reader.required(jobs, "jobs"), draining: try reader.required(draining, "draining"))
+        self.init(jobs: try reader.required(jobs, "jobs"), draining: try reader.required(draining, "draining"), verdicts: verdicts)
     }
 }
 

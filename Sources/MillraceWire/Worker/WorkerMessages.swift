@@ -39,7 +39,7 @@ public struct RegisterResponse: Sendable, Codable, Equatable {
     }
 }
 
-/// `POST /v1/worker/lease`: waits up to `waitSeconds` for work.
+/// `POST /v1/worker/lease`: waits up to `waitSeconds` for work; with `reports`, only a moment.
 public struct LeaseRequest: Sendable, Codable, Equatable {
     public var worker: WorkerID
     public var jobsMax: Int
@@ -49,10 +49,15 @@ public struct LeaseRequest: Sendable, Codable, Equatable {
     /// Rises with each request that the worker makes, repetitions too: one that arrives late or twice gets nothing, and gives
     /// nothing back. Absent: the worker does not count.
     public var request: Int64?
+    /// How attempts ended, as in ``SettleRequest``: short jobs are reported on the way to the next ones. Absent: none did.
+    public var reports: [SettleRequest.Item]?
 
-    public init(worker: WorkerID, jobsMax: Int, waitSeconds: Double, held: [LeaseToken], request: Int64? = nil) {
+    public init(
+        worker: WorkerID, jobsMax: Int, waitSeconds: Double, held: [LeaseToken], request: Int64? = nil, reports: [SettleRequest.Item]? = nil
+    ) {
         self.held = held
         self.request = request
+        self.reports = reports
         self.worker = worker
         self.jobsMax = jobsMax
         self.waitSeconds = waitSeconds
@@ -63,10 +68,13 @@ public struct LeaseResponse: Sendable, Codable, Equatable {
     public var jobs: [LeasedJob]
     /// The worker gets no more work: finish, say goodbye, exit.
     public var draining: Bool
+    /// One for each report of the request.
+    public var verdicts: [HeartbeatResponse.Verdict]?
 
-    public init(jobs: [LeasedJob], draining: Bool) {
+    public init(jobs: [LeasedJob], draining: Bool, verdicts: [HeartbeatResponse.Verdict]? = nil) {
         self.jobs = jobs
         self.draining = draining
+        self.verdicts = verdicts
     }
 }
 
