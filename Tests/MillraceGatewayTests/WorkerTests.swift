@@ -70,6 +70,34 @@ struct WorkerTests {
         }
     }
 
+    @Test("What ended is reported with the request for more, which then waits only a moment; said again it changes nothing")
+    func reportsOnTheWay() async throws {
+        try await withGateway { gateway in
+            _ = try await gateway.tell("/v1/worker/register", RegisterRequest.fixture(worker))
+            let ids = [try await gateway.submit().json(JobResource.self).id, try await gateway.submit().json(JobResource.self).id]
+            let jobs = try await lease(gateway).jobs
+            #expect(jobs.map(\.id) == ids)
+            let reports: [SettleRequest.Item] = [
+                .init(job: ids[0], token: jobs[0].token, outcome: .succeeded(outputs: [], inline: [])),
+                .init(job: ids[1], token: jobs[0].token, outcome: .cancelled),
+            ]
+            let request = LeaseRequest(worker: worker, jobsMax: 4, waitSeconds: 60, held: jobs.map(\.token), request: 1, reports: reports)
+            let answer = try await gateway.tell("/v1/worker/lease", request).json(LeaseResponse.self)
+            #expect(answer == LeaseResponse(jobs: [], draining: false, verdicts: [.held, .lost]))
+            #expect(try await gateway.queue.job(ids[0])?.state == .succeeded)
+            #expect(try await gateway.queue.job(ids[1])?.lease?.token == jobs[1].token)
+            let again = try await gateway.tell("/v1/worker/lease", request).json(LeaseResponse.self)
+            #expect(again.verdicts == [.lost, .lost])
+
+            try await gateway.queue.drain([worker])
+            let last = LeaseRequest(
+                worker: worker, jobsMax: 4, waitSeconds: 60, held: [jobs[1].token], request: 2,
+                reports: [.init(job: ids[1], token: jobs[1].token, outcome: .succeeded(outputs: [], inline: []))])
+            let goodbye = try await gateway.tell("/v1/worker/lease", last).json(LeaseResponse.self)
+            #expect(goodbye == LeaseResponse(jobs: [], draining: true, verdicts: [.held]))
+        }
+    }
+
     @Test("A cancellation reaches the worker with its heartbeat, and a draining worker gets no more")
     func verdicts() async throws {
         try await withGateway { gateway in

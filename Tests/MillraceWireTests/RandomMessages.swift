@@ -10,10 +10,14 @@ struct RandomMessages {
     init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
     mutating func leaseRequest() -> LeaseRequest {
-        LeaseRequest(worker: id(), jobsMax: number(600), waitSeconds: seconds(), held: list { $0.id() }, request: maybe { Int64($0.number(1_000_000)) })
+        LeaseRequest(
+            worker: id(), jobsMax: number(600), waitSeconds: seconds(), held: list { $0.id() }, request: maybe { Int64($0.number(1_000_000)) },
+            reports: maybe { $0.settleRequest().items })
     }
 
-    mutating func leaseResponse() -> LeaseResponse { LeaseResponse(jobs: list { $0.leasedJob() }, draining: chance()) }
+    mutating func leaseResponse() -> LeaseResponse {
+        LeaseResponse(jobs: list { $0.leasedJob() }, draining: chance(), verdicts: maybe { $0.heartbeatResponse().verdicts })
+    }
 
     mutating func heartbeatRequest() -> HeartbeatRequest {
         HeartbeatRequest(

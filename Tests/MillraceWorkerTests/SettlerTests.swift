@@ -85,6 +85,19 @@ import Testing
         #expect(failure.code == ErrorCode.handlerProtocol.rawValue && failure.message.contains("bad"))
     }
 
+    @Test func `a few outcomes go with the next request for work, many do not`() async throws {
+        let jobs = lease(12)
+        let settler = makeSettler()
+        for leased in jobs[..<3] { settler.add(.cancelled, of: leased, coldStartSeconds: nil) }
+        let few = settler.takeFew()
+        #expect(few.map(\.job) == jobs[..<3].map(\.id) && settler.takeFew().isEmpty)
+        #expect(held.count == 12, "until the gateway has heard")
+        settler.note([.held, .lost, .held], few[...])
+        #expect(held.count == 9)
+        for leased in jobs[3...] { settler.add(.cancelled, of: leased, coldStartSeconds: nil) }
+        #expect(settler.takeFew().isEmpty)
+    }
+
     @Test func `the last log lines and the last progress go with the outcome`() async throws {
         let jobs = lease(1)
         gateway.answersAtOnce = true
@@ -110,11 +123,15 @@ import Testing
         return jobs
     }
 
-    private func running(_ body: (Settler) async throws -> Void) async throws {
-        let settler = Settler(
+    private func makeSettler() -> Settler {
+        Settler(
             worker: WorkerID(high: 9, low: 9), held: held,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-        ) { try await gateway.settle($0) }
+        ) { [gateway] in try await gateway.settle($0) }
+    }
+
+    private func running(_ body: (Settler) async throws -> Void) async throws {
+        let settler = makeSettler()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await settler.run() }
             try await body(settler)
