@@ -29,6 +29,7 @@ final class GroupCommitWriter: Sendable {
     private let lanes: LaneDirectory
     // Unchecked: used on the writer's queue only.
     nonisolated(unsafe) private let statements = HotStatements()
+    // Unchecked: on the writer's queue, as these.
     nonisolated(unsafe) private let numbering: Numbering
     let parked = ParkedLeases()
 
