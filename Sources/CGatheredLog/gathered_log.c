@@ -1,7 +1,7 @@
 #include "gathered_log.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
-#include <stdlib.h>
 #include <string.h>
 
 // A frame of the log: a header of 24 bytes, then a page. Bytes 4 to 7 of the header are zero but in a transaction's last frame.
@@ -161,14 +161,23 @@ static int vfs_open(sqlite3_vfs *unused, const char *name, sqlite3_file *file, i
     return result;
 }
 
-int gathered_log_install(void) {
-    int result = sqlite3_initialize();
-    if (result != SQLITE_OK || real_vfs) return result;
+static int install_result;
+
+static void install(void) {
+    install_result = sqlite3_initialize();
+    if (install_result != SQLITE_OK) return;
     real_vfs = sqlite3_vfs_find(NULL);
-    if (!real_vfs) return SQLITE_ERROR;
+    install_result = SQLITE_ERROR;
+    if (!real_vfs) return;
     vfs = *real_vfs;
     vfs.zName = "millrace-gathered-log";
     vfs.szOsFile = (int)sizeof(log_file) + real_vfs->szOsFile;
     vfs.xOpen = vfs_open;
-    return sqlite3_vfs_register(&vfs, 1);
+    install_result = sqlite3_vfs_register(&vfs, 1);
+}
+
+int gathered_log_install(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, install);
+    return install_result;
 }

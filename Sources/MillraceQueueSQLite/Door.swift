@@ -6,11 +6,14 @@ import MillraceQueue
 struct Door {
     private let step: WriteStep
     private let quotas: EndpointQuotas
+    private let haveOneLane: Bool
     private var gates: [String: AdmissionGate] = [:]
     /// Who took the last job at once.
     private var waiter: (endpoint: String, variant: String, index: Int)?
 
-    init(step: WriteStep, quotas: EndpointQuotas) {
+    /// - Parameter haveOneLane: no job of this step goes before another that comes earlier in it.
+    init(step: WriteStep, quotas: EndpointQuotas, haveOneLane: Bool) {
+        self.haveOneLane = haveOneLane
         self.step = step
         self.quotas = quotas
     }
@@ -32,6 +35,7 @@ struct Door {
 
     /// How the job goes straight to a worker that waits, when it can.
     private mutating func start(_ job: Job) throws -> (waiter: Int, lease: JobTransition)? {
+        guard haveOneLane else { return nil }
         if waiter?.endpoint != job.endpoint || waiter?.variant != job.variant || waiter.map({ !step.handOuts.given[$0.index].hasRoom }) ?? true {
             waiter = try step.waiter(for: job).map { (job.endpoint, job.variant, $0) }
         }

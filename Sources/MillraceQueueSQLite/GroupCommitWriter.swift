@@ -14,10 +14,9 @@ final class GroupCommitWriter: Sendable {
     private struct State {
         var gathering: WriteGathering
         var isDraining = false
-        /// The writer waits on ``arrival`` for a write that is at least so urgent.
-        var waitsFor: Waiting?
+        /// The writer waits on ``arrival``.
+        var isWaiting = false
     }
-    private enum Waiting { case prompt, any }
     private let state: Mutex<State>
     /// A write came while the writer waited for one.
     private let arrival = DispatchSemaphore(value: 0)
@@ -67,8 +66,8 @@ final class GroupCommitWriter: Sendable {
                 state.isDraining = true
                 return .drain
             }
-            guard let waitsFor = state.waitsFor, waitsFor == .any || urgency != .patient else { return .wait }
-            state.waitsFor = nil
+            guard state.isWaiting else { return .wait }
+            state.isWaiting = false
             return .wake
         }
         switch step {
@@ -111,9 +110,8 @@ final class GroupCommitWriter: Sendable {
         state.withLock { state in
             let next = state.gathering.next(atMost: options.writesPerCommitMax, at: Surroundings.monotonic())
             switch next {
-            case .nothing: state.waitsFor = .any
+            case .nothing, .wait: state.isWaiting = true
             case .run, .commit: break
-            case .wait: state.waitsFor = .prompt
             }
             return next
         }
@@ -126,8 +124,8 @@ final class GroupCommitWriter: Sendable {
         let left = Surroundings.monotonic().duration(to: until)
         guard arrival.wait(timeout: .now() + .nanoseconds(Int(left.seconds * 1e9))) == .timedOut else { return true }
         let hasCome = state.withLock { state in
-            guard state.waitsFor != nil else { return true }
-            state.waitsFor = nil
+            guard state.isWaiting else { return true }
+            state.isWaiting = false
             if elseEnd { state.isDraining = false }
             return false
         }

@@ -51,10 +51,10 @@ extension WriteStep {
             return try mayStart(handOuts.given[index].parked.demand, at: now) ? index : nil
         }
         guard let waiting = handOuts.parked.next(where: { isForIt($0) && !$0.quotas.limitRunning }) else { return nil }
-        guard waiting.demand.held == nil, try mayStart(waiting.demand, at: now) else {
-            handOuts.parked.put(back: waiting)
-            return nil
-        }
+        var isTaken = false
+        defer { if !isTaken { handOuts.parked.put(back: waiting) } }
+        guard waiting.demand.held == nil, try mayStart(waiting.demand, at: now) else { return nil }
+        isTaken = true
         handOuts.add(waiting, [])
         ledger.lent(to: waiting.demand, at: now)
         return handOuts.given.count - 1

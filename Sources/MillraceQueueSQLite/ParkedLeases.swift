@@ -11,6 +11,8 @@ final class ParkedLeases: Sendable {
         let overtaken = waiting.withLock { waiting in
             // A transaction that was undone runs its steps again.
             guard !waiting.contains(where: { $0 === lease }) else { return [ParkedLease]() }
+            // One that was late has no ear any more either.
+            guard !waiting.contains(where: { lease.isOvertaken(by: $0) }) else { return [lease] }
             // Who asks again has no ear any more for what it asked before.
             let older = waiting.filter { $0.isOvertaken(by: lease) }
             waiting.removeAll { $0.isOvertaken(by: lease) }
@@ -27,10 +29,13 @@ final class ParkedLeases: Sendable {
         }
     }
 
-    var count: Int { waiting.withLock(\.count) }
+    func has(_ worker: WorkerID) -> Bool {
+        waiting.withLock { $0.contains { $0.demand.worker == worker } }
+    }
 
+    /// Does nothing for one whose wait has ended meanwhile: it would be given jobs that nobody runs.
     func put(back lease: ParkedLease) {
-        waiting.withLock { $0.append(lease) }
+        waiting.withLock { if !lease.isOver { $0.append(lease) } }
     }
 
     func remove(_ lease: ParkedLease) {
@@ -50,6 +55,10 @@ final class ParkedLease: Sendable {
 
     init(_ demand: LeaseDemand) {
         self.demand = demand
+    }
+
+    var isOver: Bool {
+        state.withLock { if case .over = $0 { true } else { false } }
     }
 
     func isOvertaken(by other: ParkedLease) -> Bool {

@@ -5,8 +5,10 @@ import MillraceQueue
 extension SQLiteStore: JobStore {
     public func admit(_ jobs: [NewJob], within quotas: EndpointQuotas) async throws -> [Admission] {
         let prepared = jobs.map { ($0, ColdColumns($0.job)) }
+        let first = jobs.first.map { LaneKey($0.job) }
+        let haveOneLane = jobs.allSatisfy { LaneKey($0.job) == first }
         return try await write { step in
-            var door = Door(step: step, quotas: quotas)
+            var door = Door(step: step, quotas: quotas, haveOneLane: haveOneLane)
             let admissions = try prepared.map { try door.admit($0, $1) }
             try door.close()
             return admissions

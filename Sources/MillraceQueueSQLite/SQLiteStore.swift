@@ -40,6 +40,8 @@ public final class SQLiteStore: Sendable {
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try Schema.migrate(pool, path: path)
             try pool.writeWithoutTransaction { db in
+                // Pages come into the log with a commit only, so that nothing of a transaction that is undone is held for it.
+                try db.execute(sql: "PRAGMA cache_spill = OFF")
                 if let pages = options.pagesMax { try db.execute(sql: "PRAGMA max_page_count = \(pages)") }
             }
         } catch {

@@ -6,7 +6,8 @@ import Synchronization
 
 /// Reports how attempts ended, again and again until the gateway has heard it: an outcome is never dropped silently.
 ///
-/// One report is under way at a time. What ends meanwhile goes together in the next; an outcome that is alone goes at once.
+/// One report of its own is under way at a time. What ends meanwhile goes together in the next; an outcome that is alone goes at
+/// once. A few go with a request for work that is made just then.
 final class Settler: Sendable {
     typealias Send = @Sendable (SettleRequest) async throws -> SettleResponse
 
@@ -47,8 +48,11 @@ final class Settler: Sendable {
     /// What is ready and so little that it can be told with the next request for work: its verdicts are for ``note(_:_:)``, or else
     /// it is for ``report(_:)``.
     func takeFew() -> [SettleRequest.Item] {
-        guard case 1...Self.fewMax = ready.withLock(\.count) else { return [] }
-        return take()
+        withoutLost(
+            ready.withLock { ready in
+                guard ready.count <= Self.fewMax else { return [] }
+                return Self.takeReport(from: &ready)
+            })
     }
 
     /// Reports until the task is cancelled.
@@ -65,14 +69,18 @@ final class Settler: Sendable {
     private func take() -> [SettleRequest.Item] {
         while true {
             let gathered = ready.withLock { Self.takeReport(from: &$0) }
-            let lost = gathered.filter { held.stopReason($0.token) == .lost }
-            guard !lost.isEmpty else { return gathered }
-            for item in lost { logger.warning("lease lost; the attempt's result is dropped", metadata: ["job.id": "\(item.job)"]) }
-            let tokens = Set(lost.map(\.token))
-            held.remove(tokens)
-            let rest = gathered.filter { !tokens.contains($0.token) }
-            if !rest.isEmpty { return rest }
+            let rest = withoutLost(gathered)
+            if !rest.isEmpty || gathered.isEmpty { return rest }
         }
+    }
+
+    private func withoutLost(_ gathered: [SettleRequest.Item]) -> [SettleRequest.Item] {
+        let lost = gathered.filter { held.stopReason($0.token) == .lost }
+        guard !lost.isEmpty else { return gathered }
+        for item in lost { logger.warning("lease lost; the attempt's result is dropped", metadata: ["job.id": "\(item.job)"]) }
+        let tokens = Set(lost.map(\.token))
+        held.remove(tokens)
+        return gathered.filter { !tokens.contains($0.token) }
     }
 
     private static func takeReport(from ready: inout [SettleRequest.Item]) -> [SettleRequest.Item] {
@@ -86,7 +94,9 @@ final class Settler: Sendable {
         return count == ready.count ? ready : Array(ready[..<count])
     }
 
+    /// Tells of these, again and again until the gateway has heard or has gone for good.
     func report(_ items: ArraySlice<SettleRequest.Item>) async {
+        guard !items.isEmpty else { return }
         do {
             let answer = try await send(SettleRequest(worker: worker, items: Array(items)))
             return note(answer.verdicts, items)
@@ -102,9 +112,14 @@ final class Settler: Sendable {
             await report([items[items.startIndex].substitute(for: error)])
             return
         } catch {
-            for item in items {
-                logger.error("could not report an attempt; its lease will expire", metadata: ["job.id": "\(item.job)", "error": "\(error)"])
-            }
+            giveUp(items, error)
+        }
+    }
+
+    /// The gateway has gone for longer than any lease lasts.
+    func giveUp(_ items: ArraySlice<SettleRequest.Item>, _ error: any Error) {
+        for item in items {
+            logger.error("could not report an attempt; its lease will expire", metadata: ["job.id": "\(item.job)", "error": "\(error)"])
         }
         held.remove(items.lazy.map(\.token))
     }

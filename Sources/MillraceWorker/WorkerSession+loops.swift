@@ -55,20 +55,21 @@ extension WorkerSession {
                         reports: reports.isEmpty ? nil : reports)
                 }
             }
-            if let verdicts = answer?.verdicts, verdicts.count == reports.count {
-                settler.note(verdicts, reports[...])
-            } else if !reports.isEmpty {
-                await settler.report(reports[...])
-            }
             begin(answer?.jobs ?? [])
             if answer?.draining == true { shutdown.raise() }
+            if let verdicts = answer?.verdicts, verdicts.count == reports.count {
+                settler.note(verdicts, reports[...])
+            } else {
+                await settler.report(reports[...])
+            }
         } catch let error as MillraceError where error.code == .workerUnknown {
             await registerAgain()
-            if !reports.isEmpty { await settler.report(reports[...]) }
-        } catch where !reports.isEmpty {
+            await settler.report(reports[...])
+        } catch let error as MillraceError where !reports.isEmpty && error.code != .unavailable {
             // Whatever it was, they are told in the way that knows what to do about it.
             await settler.report(reports[...])
         } catch {
+            settler.giveUp(reports[...], error)
             logger.error("no way to the gateway; stopping", metadata: ["error": "\(error)"])
             shutdown.raise()
         }

@@ -12,14 +12,20 @@ import Testing
 struct DirectStartTests {
     let clock = ManualClock()
 
-    @Test("is durable, leased and told by one sync, with the history that it would have had")
+    @Test("is durable, leased and told by one sync and written once, with the history that it would have had")
     func oneSync() async throws {
         try await withStore { store, path in
+            // The lane and a block of numbers are there.
+            _ = try await store.admit([NewJob(job: job())])
+            _ = try await wait(in: store, jobsMax: 1).1.value
             let (worker, lease) = try await wait(in: store, jobsMax: 1)
             let before = sync_count(path + "-wal")
+            let changes = try await store.write { $0.db.totalChangesCount }
             let job = job(input: "{\"a\":1}", deadline: clock.now + .seconds(60))
             _ = try await store.admit([NewJob(job: job, idempotency: .init(key: "k", fingerprint: "f"))])
             #expect(sync_count(path + "-wal") - before == 1)
+            // The job, its input, its key and two events; its lane and its worker.
+            #expect(try await store.write { $0.db.totalChangesCount } - changes == 7)
             let leased = try #require(try await lease.value.first)
             let stored = try #require(try await store.job(job.id))
             #expect(leased.id == job.id && leased.input == job.input && leased.parameters == job.parameters && leased.lease == stored.lease)
@@ -31,7 +37,7 @@ struct DirectStartTests {
             // The same key says the same job, and what the worker holds is counted.
             let again = try await store.admit([NewJob(job: self.job(), idempotency: .init(key: "k", fingerprint: "f"))])
             #expect(again == [.existing(stored)])
-            #expect(try await store.workers().map(\.jobsHeld) == [1])
+            #expect(try await store.workers().map(\.jobsHeld) == [1, 1])
         }
     }
 
@@ -49,6 +55,16 @@ struct DirectStartTests {
             _ = try await store.admit(large.map { NewJob(job: $0) })
             #expect(try await next.value.count == 3)
             #expect(try await states(of: large, in: store) == [.running, .running, .running, .queued])
+        }
+    }
+
+    @Test("leaves the worker to one of higher priority that came by the same request")
+    func priority() async throws {
+        try await withStore { store, _ in
+            let (_, lease) = try await wait(in: store, jobsMax: 2)
+            let jobs = [0, 0, 9].map { job(priority: $0) }
+            _ = try await store.admit(jobs.map { NewJob(job: $0) })
+            #expect(try await lease.value.map(\.id) == [jobs[2].id, jobs[0].id])
         }
     }
 
@@ -126,15 +142,19 @@ struct DirectStartTests {
         quotas.endpoint.runningMax = runningMax
         let demand = LeaseDemand(
             worker: worker.id, endpoint: "ocr", variant: variant, jobsMax: jobsMax, duration: .seconds(15), request: 1, quotas: quotas)
-        let parked = store.parked.count
         let task = Task { try await store.lease(demand, waiting: .seconds(600)) }
-        try await eventually { store.parked.count == parked + 1 }
+        try await eventually {
+            // It waits, or has been given something at once.
+            if store.parked.has(worker.id) { return true }
+            return try await store.workers().contains { $0.id == worker.id && $0.jobsHeld > 0 }
+        }
         return (worker.id, task)
     }
 
-    private func job(variant: String = "a", input: String? = nil, runAt: Timestamp? = nil, deadline: Timestamp? = nil) -> Job {
+    private func job(variant: String = "a", priority: Int = 5, input: String? = nil, runAt: Timestamp? = nil, deadline: Timestamp? = nil) -> Job {
         var job = Job.fixture(runAt: runAt, in: clock.surroundings)
         job.variant = variant
+        job.priority = priority
         job.input = input.map { RawJSON(trusting: $0) }
         job.deadline = deadline
         return job

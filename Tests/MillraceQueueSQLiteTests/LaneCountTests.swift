@@ -30,7 +30,7 @@ struct LaneCountTests {
                     group.addTask { (try? await store.admit([good])) != nil }
                     group.addTask {
                         let done: Void? = try? await store.write { step in
-                            var door = Door(step: step, quotas: EndpointQuotas())
+                            var door = Door(step: step, quotas: EndpointQuotas(), haveOneLane: true)
                             _ = try door.admit(bad, ColdColumns(bad.job))
                             if flushes { try step.ledger.flush(step.db) }
                             throw Broken()

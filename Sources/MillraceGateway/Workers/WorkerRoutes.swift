@@ -66,7 +66,7 @@ struct WorkerRoutes: Sendable {
         async let verdicts = settle(body.reports)
         // A draining worker that is not asked about here gets nothing, and hears why with its empty answer.
         if !known.wasTouched(body.worker, within: leaseDuration / 8, at: surroundings.now()), try await queue.touch(body.worker, readyAt: nil) {
-            return try .json(LeaseResponse(jobs: [], draining: true, verdicts: try await verdicts))
+            return try .json(LeaseResponse(jobs: [], draining: true, verdicts: try? await verdicts))
         }
         let demand = LeaseDemand(
             worker: body.worker, endpoint: role.endpoint, variant: role.variant, jobsMax: body.jobsMax, duration: leaseDuration,
@@ -79,10 +79,12 @@ struct WorkerRoutes: Sendable {
             try await giveBack(leased)
             throw MillraceError(.unavailable, "the worker hung up")
         }
-        let draining = leased.isEmpty ? try await queue.touch(body.worker, readyAt: nil) : false
+        // Who reports asks again at once; to note each time that it was seen would cost a sync a job.
+        let draining = leased.isEmpty && body.reports == nil ? try await queue.touch(body.worker, readyAt: nil) : false
         var jobs: [LeasedJob] = []
         for job in leased { if let job = try await granted(job) { jobs.append(job) } }
-        return try .json(LeaseResponse(jobs: jobs, draining: draining, verdicts: try await verdicts))
+        // Jobs that are leased already must not suffer from a report that cannot be kept: without verdicts it is told again.
+        return try .json(LeaseResponse(jobs: jobs, draining: draining, verdicts: try? await verdicts))
     }
 
     /// How long a worker that reports waits for work: where jobs come by the hundred, long enough for the next one.

@@ -68,7 +68,7 @@ public struct LeaseResponse: Sendable, Codable, Equatable {
     public var jobs: [LeasedJob]
     /// The worker gets no more work: finish, say goodbye, exit.
     public var draining: Bool
-    /// One for each report of the request.
+    /// One for each report of the request. Absent: they were not kept, and are to be told again.
     public var verdicts: [HeartbeatResponse.Verdict]?
 
     public init(jobs: [LeasedJob], draining: Bool, verdicts: [HeartbeatResponse.Verdict]? = nil) {
