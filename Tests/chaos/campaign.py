@@ -60,7 +60,7 @@ class Campaign:
         """One round. Says what it was, for a log."""
         jobs, before, times = self.jobs, len(self.violations), collections.Counter(self.phases)
         with self._phase("set-up"):
-            self.host.disk.make_room(96 * MIB)
+            self.host.disk.make_room(96 * MIB + self.host.data_bytes())
             self._prepare(plan.setup)
         load = Load(self.host, self.receiver.url, self.accepted_log, plan.number, plan.random)
         with self._phase("load"):

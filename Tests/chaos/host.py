@@ -1,5 +1,6 @@
 """The server under test: on its own small disk, with what is loaded into it, and its workers."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -83,6 +84,16 @@ class Host(Server):
             _signal(process, signal.SIGKILL)
         wait_until(lambda: not self.workers_running(), 10, "all workers are gone")
 
+    def data_bytes(self):
+        """What the server has written so far: after a power cut there are two of it for a moment."""
+        total = 0
+        for folder, _, names in os.walk(self.data):
+            for name in names:
+                # A running server also removes files.
+                with contextlib.suppress(FileNotFoundError):
+                    total += os.lstat(os.path.join(folder, name)).st_size
+        return total
+
     def resume_all(self):
         self.signal_server(signal.SIGCONT)
         for worker in self.workers_running():
@@ -113,7 +124,7 @@ class Disk:
     def make_room(self, wanted):
         """The jobs of many rounds gather here: the disk grows with them."""
         if self.is_own and self.free() < wanted:
-            self.size += wanted
+            self.size += wanted - self.free()
             subprocess.run(["mount", "-o", f"remount,size={self.size}", str(self.path)], check=True)
 
     def fill(self, left):
