@@ -128,7 +128,7 @@ class Disk:
             subprocess.run(["mount", "-o", f"remount,size={self.size}", str(self.path)], check=True)
 
     def fill(self, left):
-        with open(self.filler, "wb") as file:
+        with open(self.filler, "ab") as file:
             # Others write meanwhile, so what is free shrinks between the question and the answer.
             while (wanted := self.free() - left) > 0:
                 try:
