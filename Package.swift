@@ -12,6 +12,11 @@ func room(_ name: String, uses: [Target.Dependency] = [], _ external: [Target.De
     .target(name: name, dependencies: uses + external, swiftSettings: settings)
 }
 
+/// A library target whose loops over pixels and characters take minutes when they are not optimised: it is in debug builds too.
+func numericRoom(_ name: String, uses: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: uses, swiftSettings: settings + [.unsafeFlags(["-O"], .when(configuration: .debug))])
+}
+
 func suite(
     _ name: String, uses: [Target.Dependency], _ external: [Target.Dependency] = [], resources: [Resource]? = nil
 ) -> Target {
@@ -93,8 +98,9 @@ let package = Package(
         room("MillraceRunnerONNX", uses: ["MillraceInference", "MillraceCore", "COnnxRuntime"]),
         room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceWire", "MillraceCore"], [subprocess, systemPackage, nio, nioPosix, nioFoundation, log]),
         .target(name: "CVips"),
-        room("MillraceVision", uses: ["MillraceCore", "CVips"]),
-        room("MillraceText", uses: ["MillraceCore"]),
+        .target(name: "CPoppler"),
+        numericRoom("MillraceVision", uses: ["MillraceCore", "CVips", "CPoppler"]),
+        numericRoom("MillraceText", uses: ["MillraceCore"]),
         room("MillracePipelines", uses: ["MillraceInference", "MillraceVision", "MillraceText", "MillraceCore"]),
 
         // The processes.
@@ -115,9 +121,13 @@ let package = Package(
             dependencies: ["MillraceApp", "MillraceCommands", "MillraceCore", arguments],
             swiftSettings: settings),
 
-        // Measures the queue; see Benchmarks/.
+        // Measures the queue's store, and models in one process; see Benchmarks/.
         .executableTarget(
-            name: "MillraceBench", dependencies: ["MillraceQueue", "MillraceQueueSQLite", "MillraceCore", arguments],
+            name: "MillraceBench",
+            dependencies: [
+                "MillraceQueue", "MillraceQueueSQLite", "MillraceApp", "MillracePipelines", "MillraceRunnerONNX", "MillraceInference",
+                "MillraceVision", "MillraceCore", arguments,
+            ],
             path: "Benchmarks/Engine", swiftSettings: settings),
 
         // For tests only.

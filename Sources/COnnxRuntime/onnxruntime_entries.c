@@ -26,5 +26,6 @@ int millrace_ort_open(const char *path, MillraceOrtLibrary *out, char *message, 
   }
   out->version = base()->GetVersionString();
   out->api = base()->GetApi(MILLRACE_ORT_API_VERSION);
+  out->appendCUDA = (OrtResult(*)(OrtSessionOptions *, int))dlsym(library, "OrtSessionOptionsAppendExecutionProvider_CUDA");
   return 0;
 }

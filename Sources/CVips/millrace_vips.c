@@ -36,7 +36,8 @@ int millrace_vips_start(void) {
   return 0;
 }
 
-void *millrace_image_open(MillraceImageKind kind, const void *bytes, size_t length, MillraceImageHeader *header) {
+void *millrace_image_open(MillraceImageKind kind, const void *bytes, size_t length, int page,
+                          MillraceImageHeader *header) {
   VipsImage *image = NULL;
   void *buffer = (void *)bytes;
   int failed = -1;
@@ -54,11 +55,16 @@ void *millrace_image_open(MillraceImageKind kind, const void *bytes, size_t leng
     failed = vips.vips_webpload_buffer(buffer, length, &image, "fail_on", VIPS_FAIL_ON_ERROR, "access",
                                   VIPS_ACCESS_SEQUENTIAL, NULL);
     break;
+  case MILLRACE_IMAGE_TIFF:
+    failed = vips.vips_tiffload_buffer(buffer, length, &image, "page", page, "fail_on", VIPS_FAIL_ON_ERROR, "access",
+                                  VIPS_ACCESS_SEQUENTIAL, NULL);
+    break;
   }
   if (failed || !image) return NULL;
   header->width = vips.vips_image_get_width(image);
   header->height = vips.vips_image_get_height(image);
   header->orientation = vips.vips_image_get_orientation(image);
+  header->pages = kind == MILLRACE_IMAGE_TIFF ? vips.vips_image_get_n_pages(image) : 1;
   return image;
 }
 

@@ -20,6 +20,8 @@ typedef void (*MillraceLogHandler)(const char *domain, int level, const char *me
   entry(int, vips_jpegload_buffer, (void *, size_t, VipsImage **, ...))                                                \
   entry(int, vips_pngload_buffer, (void *, size_t, VipsImage **, ...))                                                 \
   entry(int, vips_webpload_buffer, (void *, size_t, VipsImage **, ...))                                                \
+  entry(int, vips_tiffload_buffer, (void *, size_t, VipsImage **, ...))                                                \
+  entry(int, vips_image_get_n_pages, (VipsImage *))                                                                    \
   entry(int, vips_image_get_width, (const VipsImage *))                                                                \
   entry(int, vips_image_get_height, (const VipsImage *))                                                               \
   entry(int, vips_image_get_bands, (const VipsImage *))                                                                \

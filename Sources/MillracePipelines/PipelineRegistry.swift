@@ -4,7 +4,7 @@ import MillraceInference
 
 /// The pipelines that `model.yaml` can name, and how each is made from a manifest.
 public struct PipelineRegistry: Sendable {
-    public typealias Factory = @Sendable (_ model: ModelFiles) throws -> any InferencePipeline
+    public typealias Factory = @Sendable (_ model: ModelFiles) throws -> any ModelPipeline
 
     private var factories: [String: Factory]
 
@@ -12,14 +12,22 @@ public struct PipelineRegistry: Sendable {
         self.factories = factories
     }
 
-    /// `image-classification`, `text-classification` and `tensors`.
-    public static let standard = PipelineRegistry([
-        "image-classification": { try ImageClassificationPipeline(model: $0) },
-        "text-classification": { try TextClassificationPipeline(model: $0) },
-        "tensors": { try TensorsPipeline(model: $0) },
-    ])
+    /// `image-classification`, `ocr`, `text-classification` and `tensors`.
+    public static func standard(pdf: PDFOpener) -> PipelineRegistry {
+        PipelineRegistry([
+            "image-classification": { try ImageClassificationPipeline(model: $0) },
+            "ocr": { try OCRPipeline(model: $0, pdf: pdf) },
+            "text-classification": { try TextClassificationPipeline(model: $0) },
+            "tensors": { try TensorsPipeline(model: $0) },
+        ])
+    }
 
     public var names: [String] { factories.keys.sorted() }
+
+    /// The roles of the model files that a pipeline needs in `files`.
+    public static func modelRoles(of pipeline: String?) -> [String] {
+        pipeline == "ocr" ? OCRPipeline.modelRoles : ["model"]
+    }
 
     /// A registry that also knows `name`.
     public func adding(_ name: String, _ factory: @escaping Factory) -> PipelineRegistry {
@@ -33,7 +41,7 @@ public struct PipelineRegistry: Sendable {
     /// - Parameter directory: The model's directory.
     /// - Throws: `invalid_manifest` for an unknown pipeline or wrong options, with all faults at once;
     ///   `model_unavailable` when a file is missing.
-    public func pipeline(for manifest: ModelManifest, directory: String) throws -> any InferencePipeline {
+    public func pipeline(for manifest: ModelManifest, directory: String) throws -> any ModelPipeline {
         guard let name = manifest.pipeline else {
             throw MillraceError(
                 .invalidManifest, "the model \"\(manifest.name)\" names no pipeline",

@@ -14,6 +14,8 @@ public struct ONNXRuntimeLibrary: @unchecked Sendable {
     public let path: String
     /// The library's own version, such as `1.31.1`.
     public let version: String
+    /// Only where the library was built for CUDA.
+    private let appendCUDA: (@convention(c) (OpaquePointer, Int32) -> OpaquePointer?)?
 
     private static let opened = Mutex<[String: ONNXRuntimeLibrary]>([:])
 
@@ -69,6 +71,26 @@ public struct ONNXRuntimeLibrary: @unchecked Sendable {
         self.environment = environment
         self.path = path
         self.version = version
+        appendCUDA = library.appendCUDA
+    }
+
+    /// Whether this build of the library can compute on NVIDIA's GPUs; the driver may still be missing.
+    public var hasCUDA: Bool { appendCUDA != nil }
+
+    /// - Throws: `model_unavailable`: a library for CPUs alone must not pass for one that uses the GPU.
+    func appendCUDA(to settings: OpaquePointer, device: Int) throws {
+        guard let appendCUDA else {
+            throw MillraceError(
+                .modelUnavailable, "device: gpu was asked for, but ONNX Runtime \(version) at \(path) is a build for CPUs",
+                hint: "install onnxruntime-gpu in place of onnxruntime, or set device: cpu or device: auto")
+        }
+        do {
+            try api.check(appendCUDA(settings, Int32(clamping: device)))
+        } catch let error as ONNXRuntimeError {
+            throw MillraceError(
+                .modelUnavailable, "device: gpu was asked for, but CUDA device \(device) cannot be used: \(error.message)",
+                hint: "nvidia-smi shows the GPUs; the container must be given them, and CUDA and cuDNN must fit onnxruntime-gpu")
+        }
     }
 
     private static func matches(of candidate: String) -> [String] {

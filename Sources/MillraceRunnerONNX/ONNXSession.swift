@@ -14,15 +14,18 @@ final class ONNXSession: @unchecked Sendable {
 
     private var api: UnsafePointer<MillraceOrtApi> { library.api }
 
-    init(library: ONNXRuntimeLibrary, model path: String, options: ONNXModelRunner.Options) throws {
+    init(library: ONNXRuntimeLibrary, model path: String, threads: Int, optimization: ONNXModel.Options.Optimization, device: ModelDevice) throws {
         let api = library.api
         var settings: OpaquePointer?
         try api.check(api.pointee.CreateSessionOptions(&settings))
         guard let settings else { throw ONNXRuntimeError.missing("session options") }
         defer { api.pointee.ReleaseSessionOptions(settings) }
-        try api.check(api.pointee.SetIntraOpNumThreads(settings, Int32(clamping: options.threads)))
+        try api.check(api.pointee.SetIntraOpNumThreads(settings, Int32(clamping: threads)))
         try api.check(api.pointee.SetInterOpNumThreads(settings, 1))
-        try api.check(api.pointee.SetSessionGraphOptimizationLevel(settings, options.optimization.rawValue))
+        try api.check(api.pointee.SetSessionGraphOptimizationLevel(settings, optimization.rawValue))
+        // Threads that look for work may spin while a call runs, and not beyond it: other workers need the cores.
+        try api.check(api.pointee.AddSessionConfigEntry(settings, "session.force_spinning_stop", "1"))
+        if case .cuda(let number) = device { try library.appendCUDA(to: settings, device: number) }
 
         var created: OpaquePointer?
         try api.check(api.pointee.CreateSession(library.environment, path, settings, &created))
@@ -54,27 +57,35 @@ final class ONNXSession: @unchecked Sendable {
         api.pointee.ReleaseMemoryInfo(memory)
     }
 
+    /// The text of this key in the file's own properties.
+    func metadata(_ key: String) throws -> String? {
+        var properties: OpaquePointer?
+        try api.check(api.pointee.SessionGetModelMetadata(session, &properties))
+        guard let properties else { throw ONNXRuntimeError.missing("metadata") }
+        defer { api.pointee.ReleaseModelMetadata(properties) }
+        var allocator: OpaquePointer?
+        try api.check(api.pointee.GetAllocatorWithDefaultOptions(&allocator))
+        guard let allocator else { throw ONNXRuntimeError.missing("allocator") }
+        var text: UnsafeMutablePointer<CChar>?
+        try api.check(api.pointee.ModelMetadataLookupCustomMetadataMap(properties, allocator, key, &text))
+        guard let text else { return nil }
+        let copy = String(cString: text)
+        try api.check(api.pointee.AllocatorFree(allocator, text))
+        return copy
+    }
+
     /// Runs the model once.
     ///
-    /// - Parameter inputs: One tensor per input of ``signature``, in its order, with the batch axis.
-    /// - Returns: One tensor per output of ``signature``, in its order, with whatever shape the model gave.
-    /// - Throws: ``ONNXRuntimeError``.
-    func run(_ inputs: [Tensor]) throws -> [Tensor] {
+    /// - Parameters:
+    ///   - inputs: One tensor per input of ``signature``, in its order, with the batch axis.
+    ///   - body: Is given one tensor per output of ``signature``, in its order, with whatever shape the model gave. They end with it.
+    /// - Throws: ``ONNXRuntimeError``; what `body` throws.
+    func run<Result>(_ inputs: [TensorView], _ body: ([TensorView]) throws -> Result) throws -> Result {
         precondition(inputs.count == signature.inputs.count, "one tensor for each input")
         var values: [OpaquePointer?] = []
         var outputs = [OpaquePointer?](repeating: nil, count: signature.outputs.count)
         defer { (values + outputs).forEach { api.pointee.ReleaseValue($0) } }
-
-        // ONNX Runtime does not copy the inputs: their memory must not move before Run has returned.
-        let buffers = inputs.map { tensor in
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(tensor.bytes.count, 1), alignment: 64)
-            buffer.copyBytes(from: tensor.bytes)
-            return buffer
-        }
-        defer { buffers.forEach { $0.deallocate() } }
-        for (tensor, buffer) in zip(inputs, buffers) {
-            values.append(try value(of: tensor, in: buffer))
-        }
+        for input in inputs { values.append(try value(of: input)) }
         try Self.withCStrings(signature.inputs.map(\.name)) { inputNames in
             try Self.withCStrings(signature.outputs.map(\.name)) { outputNames in
                 try api.check(
@@ -82,20 +93,21 @@ final class ONNXSession: @unchecked Sendable {
                         session, nil, inputNames, values, values.count, outputNames, outputs.count, &outputs))
             }
         }
-        return try zip(outputs, signature.outputs).map { try tensor(of: $0, port: $1) }
+        return try body(try zip(outputs, signature.outputs).map { try view(of: $0, port: $1) })
     }
 
-    private func value(of tensor: Tensor, in buffer: UnsafeMutableRawBufferPointer) throws -> OpaquePointer? {
-        guard let address = buffer.baseAddress else { throw ONNXRuntimeError.missing("memory") }
-        let shape = tensor.shape.map(Int64.init)
+    /// ONNX Runtime does not copy it, and only reads it.
+    private func value(of input: TensorView) throws -> OpaquePointer? {
+        guard let address = input.bytes.baseAddress else { throw ONNXRuntimeError.missing("memory") }
+        let shape = input.shape.map(Int64.init)
         var value: OpaquePointer?
         try api.check(
             api.pointee.CreateTensorWithDataAsOrtValue(
-                memory, address, tensor.bytes.count, shape, shape.count, tensor.element.onnx, &value))
+                memory, UnsafeMutableRawPointer(mutating: address), input.bytes.count, shape, shape.count, input.element.onnx, &value))
         return value
     }
 
-    private func tensor(of value: OpaquePointer?, port: ModelSignature.Port) throws -> Tensor {
+    private func view(of value: OpaquePointer?, port: ModelSignature.Port) throws -> TensorView {
         guard let value else { throw ONNXRuntimeError.missing("output \"\(port.name)\"") }
         var isTensor: Int32 = 0
         try api.check(api.pointee.IsTensor(value, &isTensor))
@@ -109,11 +121,11 @@ final class ONNXSession: @unchecked Sendable {
             throw ONNXRuntimeError.missing("\(port.element) values for output \"\(port.name)\"")
         }
         let count = shape.reduce(1, *) * element.byteCount
-        guard count > 0 else { return Tensor(element: element, shape: shape, bytes: []) }
+        guard count > 0 else { return TensorView(element: element, shape: shape, bytes: UnsafeRawBufferPointer(start: nil, count: 0)) }
         var data: UnsafeMutableRawPointer?
         try api.check(api.pointee.GetTensorMutableData(value, &data))
         guard let data else { throw ONNXRuntimeError.missing("data of output \"\(port.name)\"") }
-        return Tensor(element: element, shape: shape, bytes: Array(UnsafeRawBufferPointer(start: data, count: count)))
+        return TensorView(element: element, shape: shape, bytes: UnsafeRawBufferPointer(start: data, count: count))
     }
 
     private static func withCStrings<Value>(

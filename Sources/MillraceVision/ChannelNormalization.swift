@@ -12,21 +12,34 @@ public struct ChannelNormalization: Sendable, Equatable {
     }
 }
 
+/// Which channel comes first in a model's input.
+public enum ChannelOrder: Sendable { case rgb, bgr }
+
 extension RGBImage {
     /// The image as planes, channel by channel: `3 * height * width` values in the order [3, height, width].
-    public func planes(_ normalization: ChannelNormalization) -> [Float] {
-        let tables = (0..<3).map { channel in
-            (0..<256).map { (Float($0) - normalization.mean[channel]) / normalization.scale[channel] }
+    public func planes(_ normalization: ChannelNormalization, order: ChannelOrder = .rgb) -> [Float] {
+        [Float](unsafeUninitializedCapacity: width * height * 3) { planes, initialized in
+            writePlanes(normalization, order: order, rowStride: width, into: planes)
+            initialized = width * height * 3
         }
-        let count = width * height
-        return withPixels { pixels in
-            [Float](unsafeUninitializedCapacity: count * 3) { planes, initialized in
-                for channel in 0..<3 {
-                    tables[channel].withUnsafeBufferPointer { table in
-                        for index in 0..<count { planes[channel * count + index] = table[Int(pixels[index * 3 + channel])] }
+    }
+
+    /// Writes the planes into memory of another width: `3 * height * rowStride` values, of which those right of the image stay as
+    /// they are.
+    public func writePlanes(
+        _ normalization: ChannelNormalization, order: ChannelOrder, rowStride: Int, into planes: UnsafeMutableBufferPointer<Float>
+    ) {
+        precondition(rowStride >= width && planes.count >= rowStride * height * 3, "the planes must have room for the image")
+        for plane in 0..<3 {
+            let channel = order == .rgb ? plane : 2 - plane
+            let table = (0..<256).map { (Float($0) - normalization.mean[channel]) / normalization.scale[channel] }
+            table.withUnsafeBufferPointer { table in
+                withPixels { pixels in
+                    for row in 0..<height {
+                        let (source, target) = (row * width * 3 + channel, (plane * height + row) * rowStride)
+                        for column in 0..<width { planes[target + column] = table[Int(pixels[source + column * 3])] }
                     }
                 }
-                initialized = count * 3
             }
         }
     }

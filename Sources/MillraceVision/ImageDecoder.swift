@@ -2,7 +2,7 @@ import CVips
 import Foundation
 import MillraceCore
 
-/// Reads JPEG, PNG and WebP into ``RGBImage``s through libvips. Anything else is refused by its first bytes, so no
+/// Reads JPEG, PNG, WebP and TIFF into ``RGBImage``s through libvips. Anything else is refused by its first bytes, so no
 /// other loader of libvips ever sees an input.
 ///
 /// Photos are turned as their EXIF orientation says. Gray becomes three equal channels, 16 bits are cut to 8,
@@ -18,22 +18,47 @@ public struct ImageDecoder: Sendable {
     private static let start: Bool = millrace_vips_start() == 0
 
     /// - Throws: Those of ``decode(_:)``, and `input_unavailable`.
-    public func decode(path: String) throws(JobFailure) -> RGBImage {
+    public func decode(path: String, page: Int = 0) throws(JobFailure) -> RGBImage {
+        try decode(try contents(of: path), page: page)
+    }
+
+    /// How many images a file has; more than one only in TIFF. Reads headers only.
+    /// - Throws: As ``decode(path:page:)``.
+    public func pageCount(path: String) throws(JobFailure) -> Int {
+        try withImage(try contents(of: path), page: 0) { _, header throws(JobFailure) in Int(header.pages) }
+    }
+
+    private func contents(of path: String) throws(JobFailure) -> Data {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw JobFailure(.inputUnavailable, "the image cannot be read", retryable: true)
         }
-        return try decode(data)
+        return data
     }
 
     /// Decodes on the calling thread.
     ///
     /// - Throws: `empty_file`, `unsupported_media_type`, `image_too_large` (from the header, before anything is
     ///   decoded) or `image_damaged`.
-    public func decode(_ encoded: Data) throws(JobFailure) -> RGBImage {
+    ///
+    /// - Parameter page: Which image of a TIFF file, from 0.
+    public func decode(_ encoded: Data, page: Int = 0) throws(JobFailure) -> RGBImage {
+        try withImage(encoded, page: page) { image, _ throws(JobFailure) in
+            var (width, height, bands): (Int32, Int32, Int32) = (0, 0, 0)
+            guard let decoded = millrace_image_decode(image, &width, &height, &bands) else { throw Self.damaged(MillraceImageKind(firstBytesOf: encoded)) }
+            let count = Int(width) * Int(height)
+            let storage = PixelStorage(owned: decoded, byteCount: count * Int(bands)) { millrace_pixels_free($0) }
+            if bands == 4 { Compositing.layOnWhite(storage.buffer, pixelCount: count) }
+            return RGBImage(width: Int(width), height: Int(height), storage: storage)
+        }
+    }
+
+    private func withImage<Value>(
+        _ encoded: Data, page: Int, _ body: (UnsafeMutableRawPointer, MillraceImageHeader) throws(JobFailure) -> Value
+    ) throws(JobFailure) -> Value {
         guard !encoded.isEmpty else { throw JobFailure(.emptyFile, "the image is empty") }
         guard let kind = MillraceImageKind(firstBytesOf: encoded) else {
             throw JobFailure(
-                .unsupportedMediaType, "the file is not a JPEG, PNG or WebP image",
+                .unsupportedMediaType, "the file is not a JPEG, PNG, WebP or TIFF image",
                 hint: "convert the image to one of them; the file's name does not matter")
         }
         guard Self.start else {
@@ -42,15 +67,18 @@ public struct ImageDecoder: Sendable {
         }
         defer { millrace_vips_thread_done() }
         let result = encoded.withUnsafeBytes { bytes in
-            Result { () throws(JobFailure) in try decode(bytes, kind) }
+            Result { () throws(JobFailure) in try withImage(bytes, kind, page: page, body) }
         }
         return try result.get()
     }
 
-    private func decode(_ bytes: UnsafeRawBufferPointer, _ kind: MillraceImageKind) throws(JobFailure) -> RGBImage {
+    private func withImage<Value>(
+        _ bytes: UnsafeRawBufferPointer, _ kind: MillraceImageKind, page: Int,
+        _ body: (UnsafeMutableRawPointer, MillraceImageHeader) throws(JobFailure) -> Value
+    ) throws(JobFailure) -> Value {
         guard let address = bytes.baseAddress else { throw JobFailure(.emptyFile, "the image is empty") }
         var header = MillraceImageHeader()
-        guard let image = millrace_image_open(kind, address, bytes.count, &header) else { throw Self.damaged(kind) }
+        guard let image = millrace_image_open(kind, address, bytes.count, Int32(clamping: page), &header) else { throw Self.damaged(kind) }
         defer { millrace_image_close(image) }
         let (pixels, overflow) = Int64(header.width).multipliedReportingOverflow(by: Int64(header.height))
         guard header.width > 0, header.height > 0 else { throw Self.damaged(kind) }
@@ -60,27 +88,22 @@ public struct ImageDecoder: Sendable {
                 "the image has \(header.width) x \(header.height) pixels, more than the \(pixelsMax) allowed",
                 hint: "make it smaller; the model sees far fewer pixels")
         }
-        var (width, height, bands): (Int32, Int32, Int32) = (0, 0, 0)
-        guard let decoded = millrace_image_decode(image, &width, &height, &bands) else { throw Self.damaged(kind) }
-        let count = Int(width) * Int(height)
-        let storage = PixelStorage(decoded: decoded, byteCount: count * Int(bands))
-        if bands == 4 { Compositing.layOnWhite(storage.buffer, pixelCount: count) }
-        return RGBImage(width: Int(width), height: Int(height), storage: storage)
+        return try body(image, header)
     }
 
-    private static func damaged(_ kind: MillraceImageKind) -> JobFailure {
+    private static func damaged(_ kind: MillraceImageKind?) -> JobFailure {
         var message = [CChar](repeating: 0, count: 256)
         millrace_vips_take_error(&message, message.count)
         let reason = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
             .split(separator: "\n").first.map(String.init)
         return JobFailure(
-            .imageDamaged, "the \(kind.name) image is damaged" + (reason.map { ": \($0)" } ?? ""),
+            .imageDamaged, "the \(kind.map { $0.name + " " } ?? "")image is damaged" + (reason.map { ": \($0)" } ?? ""),
             hint: "was the file transferred completely?")
     }
 }
 
 extension MillraceImageKind {
-    /// What the file's signature says; `nil` when it is none of the three.
+    /// What the file's signature says; `nil` when it is none of these.
     init?(firstBytesOf data: Data) {
         if data.starts(with: [0xFF, 0xD8, 0xFF]) {
             self = MILLRACE_IMAGE_JPEG
@@ -88,6 +111,8 @@ extension MillraceImageKind {
             self = MILLRACE_IMAGE_PNG
         } else if data.starts(with: Array("RIFF".utf8)), data.dropFirst(8).starts(with: Array("WEBP".utf8)) {
             self = MILLRACE_IMAGE_WEBP
+        } else if data.starts(with: [0x49, 0x49, 0x2A, 0x00]) || data.starts(with: [0x4D, 0x4D, 0x00, 0x2A]) {
+            self = MILLRACE_IMAGE_TIFF
         } else {
             return nil
         }
@@ -97,6 +122,7 @@ extension MillraceImageKind {
         switch self {
         case MILLRACE_IMAGE_JPEG: "JPEG"
         case MILLRACE_IMAGE_PNG: "PNG"
+        case MILLRACE_IMAGE_TIFF: "TIFF"
         default: "WebP"
         }
     }

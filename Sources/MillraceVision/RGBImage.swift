@@ -42,20 +42,19 @@ public struct RGBImage: Sendable {
 /// Unchecked: written only before an ``RGBImage`` has it.
 final class PixelStorage: @unchecked Sendable {
     let buffer: UnsafeMutableRawBufferPointer
-    private let isDecoders: Bool
+    private let free: (UnsafeMutableRawPointer?) -> Void
 
     init(byteCount: Int) {
-        buffer = .allocate(byteCount: byteCount, alignment: 16)
-        isDecoders = false
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 16)
+        self.buffer = buffer
+        free = { _ in buffer.deallocate() }
     }
 
-    /// Takes over what `millrace_image_decode` gave.
-    init(decoded: UnsafeMutablePointer<UInt8>, byteCount: Int) {
-        buffer = UnsafeMutableRawBufferPointer(start: decoded, count: byteCount)
-        isDecoders = true
+    /// Takes over memory that a C library made, with the call that gives it back.
+    init(owned pixels: UnsafeMutablePointer<UInt8>, byteCount: Int, free: @escaping (UnsafeMutableRawPointer?) -> Void) {
+        buffer = UnsafeMutableRawBufferPointer(start: pixels, count: byteCount)
+        self.free = free
     }
 
-    deinit {
-        if isDecoders { millrace_pixels_free(buffer.baseAddress) } else { buffer.deallocate() }
-    }
+    deinit { free(buffer.baseAddress) }
 }

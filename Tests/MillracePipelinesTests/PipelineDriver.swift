@@ -14,18 +14,19 @@ func fixture<Value: Decodable>(_ name: String, as type: Value.Type = Value.self)
 
 /// A model of the repository, loaded, with its pipeline.
 struct LoadedModel {
-    var runner: ONNXModelRunner
-    var pipeline: any InferencePipeline
+    var runner: any ModelRunner
+    var pipeline: any ModelPipeline
 
     /// - Throws: When ONNX Runtime is not there; a test without it fails, it is not skipped.
     init(_ manifest: ModelManifest, directory: String) async throws {
         let given = ProcessInfo.processInfo.environment["MILLRACE_ONNXRUNTIME"].map { [$0] } ?? []
         let files = ModelFiles(manifest: manifest, directory: directory)
-        runner = ONNXModelRunner(
-            model: try files.path(of: "model"),
-            libraryCandidates: given + [repository.path + "/.venv/lib/python3*/site-packages/onnxruntime/capi"],
-            options: .init(threads: 2))
-        pipeline = try PipelineRegistry.standard.pipeline(for: manifest, directory: directory)
+        pipeline = try PipelineRegistry.standard(pdf: .inThisProcess).pipeline(for: manifest, directory: directory)
+        runner = try pipeline.makeRunner { role in
+            ONNXModel(
+                path: try files.path(of: role),
+                libraryCandidates: given + [repository.path + "/.venv/lib/python3*/site-packages/onnxruntime/capi"], options: .init(threads: 2))
+        }
         try await runner.load()
     }
 

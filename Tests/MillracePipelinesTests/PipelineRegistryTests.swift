@@ -11,14 +11,14 @@ struct PipelineRegistryTests {
         var manifest = LoadedModel.classifierManifest
         change(&manifest)
         return #expect(throws: MillraceError.self) {
-            try PipelineRegistry.standard.pipeline(for: manifest, directory: directory)
+            try PipelineRegistry.standard(pdf: .inThisProcess).pipeline(for: manifest, directory: directory)
         }
     }
 
     @Test func `an unknown pipeline gets the nearest name`() {
         let error = error { $0.pipeline = "image-clasification" }
         #expect(error?.code == .invalidManifest && error?.hint == "did you mean \"image-classification\"?")
-        #expect(self.error { $0.pipeline = nil }?.hint == "pipeline: one of image-classification, tensors, text-classification")
+        #expect(self.error { $0.pipeline = nil }?.hint == "pipeline: one of image-classification, ocr, tensors, text-classification")
     }
 
     @Test func `everything wrong with the options is said at once`() {
@@ -36,13 +36,13 @@ struct PipelineRegistryTests {
     }
 
     @Test func `a pipeline can be added`() throws {
-        struct Nothing: InferencePipeline {
+        struct Nothing: ModelPipeline {
             func open(_ job: PipelineJob) async throws -> any PipelineTask { throw CancellationError() }
         }
-        let registry = PipelineRegistry.standard.adding("nothing") { _ in Nothing() }
+        let registry = PipelineRegistry.standard(pdf: .inThisProcess).adding("nothing") { _ in Nothing() }
         var manifest = LoadedModel.classifierManifest
         manifest.pipeline = "nothing"
         #expect(try registry.pipeline(for: manifest, directory: directory) is Nothing)
-        #expect(registry.names == ["image-classification", "nothing", "tensors", "text-classification"])
+        #expect(registry.names == ["image-classification", "nothing", "ocr", "tensors", "text-classification"])
     }
 }

@@ -102,7 +102,7 @@ struct ONNXModelRunnerTests {
     @Test func `models and libraries that cannot be used are unavailable, with a hint`() async throws {
         func code(model: String, candidates: [String]) async -> ErrorCode? {
             do {
-                try await ONNXModelRunner(model: model, libraryCandidates: candidates).load()
+                try await TensorModelRunner(ONNXModel(path: model, libraryCandidates: candidates)).load()
                 return nil
             } catch {
                 let error = error as? MillraceError
@@ -120,7 +120,7 @@ struct ONNXModelRunnerTests {
     }
 
     @Test func `a runner that was not loaded says so`() async throws {
-        let runner = ONNXModelRunner(model: "x.onnx", libraryCandidates: [])
+        let runner = TensorModelRunner(ONNXModel(path: "x.onnx", libraryCandidates: []))
         await #expect(throws: MillraceError.self) { try await runner.run([["x": Tensor([1] as [Float], shape: [1])]]) }
     }
 

@@ -19,14 +19,14 @@ struct SilentObserver: ItemObserver {
 }
 
 /// A loaded fixture model.
-func runner(_ name: String) async throws -> ONNXModelRunner {
+func runner(_ name: String) async throws -> TensorModelRunner {
     let path = try #require(Bundle.module.resourceURL).appending(path: "Fixtures/\(name).onnx").path
-    let runner = ONNXModelRunner(model: path, libraryCandidates: onnxRuntimeCandidates, options: .init(threads: 1))
+    let runner = TensorModelRunner(ONNXModel(path: path, libraryCandidates: onnxRuntimeCandidates, options: .init(threads: 1)))
     try await runner.load()
     return runner
 }
 
-extension ONNXModelRunner {
+extension TensorModelRunner {
     func run(_ items: [[String: Tensor]]) async throws -> [ItemOutcome] {
         try await run(items.enumerated().map { InferenceItem(id: ItemID($0), payload: .tensors($1)) }, observer: SilentObserver())
     }

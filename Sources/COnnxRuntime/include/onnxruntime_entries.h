@@ -2,7 +2,7 @@
 //
 // `OrtApi` is a table of function pointers whose order never changes; entries that are not called are kept as gaps, and
 // the number behind an entry is its index in `struct OrtApi` of onnxruntime_c_api.h (checked against API versions 13
-// and 29). Every entry used here exists since API version 1.
+// and 29). Every entry used here exists since API version 4.
 // Source: https://github.com/microsoft/onnxruntime/blob/main/include/onnxruntime/core/session/onnxruntime_c_api.h
 #pragma once
 
@@ -25,6 +25,7 @@ typedef struct OrtSessionOptions OrtSessionOptions;
 typedef struct OrtTypeInfo OrtTypeInfo;
 typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 typedef struct OrtAllocator OrtAllocator;
+typedef struct OrtModelMetadata OrtModelMetadata;
 
 /// `NULL` means success; anything else is released with `ReleaseStatus`.
 typedef OrtStatus *_Nullable OrtResult;
@@ -100,6 +101,18 @@ typedef struct MillraceOrtApi {
   void (*ReleaseTypeInfo)(OrtTypeInfo *_Nullable);                                                    // 98
   void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorTypeAndShapeInfo *_Nullable);                        // 99
   void (*ReleaseSessionOptions)(OrtSessionOptions *_Nullable);                                        // 100
+  void *gap101[10];
+  OrtResult (*SessionGetModelMetadata)(const OrtSession *session, OrtModelMetadata *_Nullable *out);  // 111
+  void *gap112[4];
+  OrtResult (*ModelMetadataLookupCustomMetadataMap)(const OrtModelMetadata *metadata, OrtAllocator *allocator,
+                                                    const char *key, char *_Nullable *_Nonnull out);  // 116
+  void *gap117;
+  void (*ReleaseModelMetadata)(OrtModelMetadata *_Nullable);                                          // 118
+  void *gap119[6];
+  OrtResult (*GetAvailableProviders)(char *_Nullable *_Nullable *_Nonnull out, int *count);           // 125
+  OrtResult (*ReleaseAvailableProviders)(char *_Nullable *_Nonnull providers, int count);             // 126
+  void *gap127[3];
+  OrtResult (*AddSessionConfigEntry)(OrtSessionOptions *options, const char *key, const char *value); // 130
 } MillraceOrtApi;
 
 /// The layout is the contract: a gap of the wrong length would call a wrong function.
@@ -107,12 +120,16 @@ _Static_assert(offsetof(MillraceOrtApi, Run) == 9 * sizeof(void *), "OrtApi.Run"
 _Static_assert(offsetof(MillraceOrtApi, SessionGetInputName) == 36 * sizeof(void *), "OrtApi.SessionGetInputName");
 _Static_assert(offsetof(MillraceOrtApi, GetTensorTypeAndShape) == 65 * sizeof(void *), "OrtApi.GetTensorTypeAndShape");
 _Static_assert(offsetof(MillraceOrtApi, ReleaseSessionOptions) == 100 * sizeof(void *), "OrtApi.ReleaseSessionOptions");
+_Static_assert(offsetof(MillraceOrtApi, ReleaseModelMetadata) == 118 * sizeof(void *), "OrtApi.ReleaseModelMetadata");
+_Static_assert(offsetof(MillraceOrtApi, AddSessionConfigEntry) == 130 * sizeof(void *), "OrtApi.AddSessionConfigEntry");
 
 typedef struct MillraceOrtLibrary {
   /// `NULL` when the library speaks only older versions of the API.
   const MillraceOrtApi *_Nullable api;
   /// Of the library, such as `1.31.1`.
   const char *_Nullable version;
+  /// `OrtSessionOptionsAppendExecutionProvider_CUDA`, which only libraries built for CUDA export.
+  OrtResult (*_Nullable appendCUDA)(OrtSessionOptions *options, int device);
 } MillraceOrtLibrary;
 
 /// Loads the library at `path` for the rest of the process.

@@ -6,21 +6,29 @@
 
 #pragma clang assume_nonnull begin
 
-typedef enum MillraceImageKind { MILLRACE_IMAGE_JPEG, MILLRACE_IMAGE_PNG, MILLRACE_IMAGE_WEBP } MillraceImageKind;
+typedef enum MillraceImageKind {
+  MILLRACE_IMAGE_JPEG,
+  MILLRACE_IMAGE_PNG,
+  MILLRACE_IMAGE_WEBP,
+  MILLRACE_IMAGE_TIFF
+} MillraceImageKind;
 
 typedef struct MillraceImageHeader {
   int width;
   int height;
   /// EXIF orientation, 1 to 8; 1 when there is none.
   int orientation;
+  /// How many images the file has; over 1 only in TIFF.
+  int pages;
 } MillraceImageHeader;
 
 /// Starts libvips; once per process, before anything else here. Returns 0, or -1.
 int millrace_vips_start(void);
 
-/// Opens an encoded image; reads its header only. `bytes` must stay until the image is closed.
-/// Returns `NULL` when the header is damaged.
-void *_Nullable millrace_image_open(MillraceImageKind kind, const void *bytes, size_t length, MillraceImageHeader *header);
+/// Opens an encoded image, the first one being page 0; reads its header only. `bytes` must stay until the image is closed.
+/// Returns `NULL` when the header is damaged, or there is no such page.
+void *_Nullable millrace_image_open(MillraceImageKind kind, const void *bytes, size_t length, int page,
+                                    MillraceImageHeader *header);
 void millrace_image_close(void *image);
 
 /// Decodes to 8 bits per channel in sRGB, upright, as `*bands` interleaved channels: 3, or 4 with straight alpha.

@@ -20,26 +20,35 @@ struct EngineFactory: Sendable {
     func make(_ endpoint: EndpointConfiguration) throws -> Worker.Engine {
         switch endpoint.manifest.runner {
         case .onnx: try makeONNX(endpoint)
-        case .process: makeProcess(endpoint)
+        case .process: try makeProcess(endpoint)
         case .echo: Worker.Engine(runner: EchoRunner(surroundings: .system), pipeline: HandlerPipeline())
         }
     }
 
     private func makeONNX(_ endpoint: EndpointConfiguration) throws -> Worker.Engine {
-        guard let model = endpoint.manifest.files["model"] else {
-            throw MillraceError(.invalidManifest, "\(endpoint.manifest.name) names no files.model")
+        let registry = PipelineRegistry.standard(pdf: .process(locations.rasterizer))
+        let pipeline = try registry.pipeline(for: endpoint.manifest, directory: endpoint.modelDirectory)
+        let files = ModelFiles(manifest: endpoint.manifest, directory: endpoint.modelDirectory)
+        let runner = try pipeline.makeRunner { role in
+            ONNXModel(
+                path: try files.path(of: role), libraryCandidates: locations.onnxRuntimeCandidates,
+                options: .init(threads: threads, device: endpoint.device) { [logger] reason in
+                    logger.warning("the model computes on the CPU", metadata: ["role": "\(role)", "reason": "\(reason)"])
+                })
         }
-        let runner = ONNXModelRunner(
-            model: endpoint.modelDirectory + "/" + model, libraryCandidates: locations.onnxRuntimeCandidates,
-            options: .init(threads: threads))
-        return Worker.Engine(
-            runner: runner, pipeline: try PipelineRegistry.standard.pipeline(for: endpoint.manifest, directory: endpoint.modelDirectory))
+        return Worker.Engine(runner: runner, pipeline: pipeline)
     }
 
-    private func makeProcess(_ endpoint: EndpointConfiguration) -> Worker.Engine {
+    private func makeProcess(_ endpoint: EndpointConfiguration) throws -> Worker.Engine {
+        if endpoint.device == .gpu, ModelDevice.gpuCount == 0 {
+            throw MillraceError(
+                .modelUnavailable, "\(endpoint.name) asks for device: gpu, and this machine has none",
+                hint: "start the container with its GPUs (docker run --gpus all), or set device: auto")
+        }
         var handlerEnvironment = ProcessRunnerConfiguration.cleanEnvironment(from: environment)
         handlerEnvironment["MILLRACE_PAGES_MAX"] = String(endpoint.limits.pagesMax)
         handlerEnvironment["MILLRACE_PIXELS_MAX"] = String(endpoint.limits.pixelsMax)
+        handlerEnvironment["MILLRACE_DEVICE"] = endpoint.device.rawValue
         handlerEnvironment["MILLRACE_FASHION_MNIST"] = environment["MILLRACE_FASHION_MNIST"]
         if threads > 0 { handlerEnvironment["MILLRACE_THREADS"] = String(threads) }
         // Byte code beside the script would change the model's folder.

@@ -1,5 +1,6 @@
 import Foundation
 import MillraceCore
+import MillraceVision
 
 /// Where the parts that are not in the binary are found: the Python interpreter, the handler shim, ONNX Runtime.
 public struct RuntimeLocations: Sendable {
@@ -35,6 +36,9 @@ public struct RuntimeLocations: Sendable {
         var seen: Set<String> = []
         return bases.filter { seen.insert($0).inserted }
     }
+
+    /// Starts this very binary, even when another has taken its place on the disk, to read a PDF file.
+    var rasterizer: RasterizerProcess.Command { .init(executable: "/proc/self/exe", arguments: ["rasterize"]) }
 
     /// The path of the running binary.
     public static var executable: String {

@@ -1,6 +1,7 @@
 import Foundation
 import MillraceCore
 import MillraceRunnerONNX
+import MillraceVision
 
 /// Looks at the machine and says of each thing that Millrace needs whether it is there, and how to mend what is not.
 public struct Doctor: Sendable {
@@ -79,12 +80,9 @@ public struct Doctor: Sendable {
     private func checkPoppler() -> Finding? {
         let accepts = settings.endpoints.contains { $0.manifest.accepts.contains("application/pdf") }
         guard accepts else { return nil }
-        let missing = ["pdfinfo", "pdftoppm", "pdfimages"].filter { tool in
-            !searchPath.split(separator: ":").contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)") }
-        }
-        return missing.isEmpty
-            ? ok("poppler", "pdfinfo, pdftoppm, pdfimages")
-            : fault("poppler", "missing: \(missing.joined(separator: ", "))", "apt-get install poppler-utils")
+        return PDFDocument.isAvailable
+            ? ok("poppler", "libpoppler-glib.so.8")
+            : fault("poppler", "libpoppler-glib.so.8 cannot be loaded", "apt-get install libpoppler-glib8")
     }
 
     private func checkData() -> Finding {
@@ -118,10 +116,24 @@ public struct Doctor: Sendable {
     }
 
     private func checkGPU() -> Finding {
-        if let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc/driver/nvidia/gpus"), !names.isEmpty {
-            return ok("GPU", "\(names.count) NVIDIA")
+        let wanted = settings.endpoints.filter { $0.device == .gpu }
+        let count = ModelDevice.gpuCount
+        guard count > 0 else {
+            guard let first = wanted.first else {
+                return Finding(check: "GPU", status: .note, detail: "none found; models run on the CPU", remedy: nil)
+            }
+            return fault(
+                "GPU", "none found, and \(first.name) asks for device: gpu",
+                "nvidia-smi must show one; start the container with its GPUs, or set device: auto")
         }
-        return Finding(check: "GPU", status: .note, detail: "none found; models run on the CPU", remedy: nil)
+        let library = try? ONNXRuntimeLibrary.open(ONNXRuntimeLibrary.locate(candidates: locations.onnxRuntimeCandidates))
+        if needs(.onnx), let library, !library.hasCUDA {
+            let isFault = wanted.contains { $0.manifest.runner == .onnx }
+            let text = "\(count) NVIDIA, but this ONNX Runtime is a build for CPUs"
+            let remedy = "pip install onnxruntime-gpu in place of onnxruntime"
+            return isFault ? fault("GPU", text, remedy) : Finding(check: "GPU", status: .note, detail: text, remedy: remedy)
+        }
+        return ok("GPU", "\(count) NVIDIA")
     }
 
     private func needs(_ runner: ModelManifest.RunnerKind) -> Bool {

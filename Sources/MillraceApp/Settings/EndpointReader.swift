@@ -57,6 +57,9 @@ struct EndpointReader {
             if let value = reader.integer("itemsMax", &faults, in: 1...4096) { endpoint.batching.itemsMax = value }
             if let value = reader.duration("waitMax", &faults) { endpoint.batching.waitMax = value }
         }
+        if let value = reader.value("device", "auto, cpu or gpu", &faults, { $0.scalar.flatMap { DeviceChoice(rawValue: $0.string) } }) {
+            endpoint.device = value
+        }
         reader.mapping("retry", &faults) { reader, faults in
             if let value = reader.integer("attemptsMax", &faults, in: 1...100) { endpoint.retry.attemptsMax = value }
             if let value = reader.integer("crashesMax", &faults, in: 1...100) { endpoint.retry.crashesMax = value }

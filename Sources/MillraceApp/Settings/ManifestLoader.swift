@@ -1,5 +1,6 @@
 import Foundation
 import MillraceCore
+import MillracePipelines
 import Yams
 
 /// Reads a model's folder: `model.yaml`, and that the files it names are there.
@@ -82,7 +83,9 @@ public enum ManifestLoader {
         case .onnx:
             if manifest.command != nil { faults.add("\"command\" is for runner: process; this is runner: onnx") }
             if manifest.pipeline == nil { faults.add("\"pipeline\" is missing: what turns inputs into tensors, such as tensors or image-classification") }
-            if manifest.files["model"] == nil { faults.add("\"files.model\" is missing: the .onnx file") }
+            for role in PipelineRegistry.modelRoles(of: manifest.pipeline) where manifest.files[role] == nil {
+                faults.add("\"files.\(role)\" is missing: the .onnx file")
+            }
         case .process:
             if manifest.pipeline != nil { faults.add("\"pipeline\" is for runner: onnx; this is runner: process") }
             if manifest.command?.isEmpty ?? true { faults.add("\"command\" is missing: how the handler is started, such as [\"{python}\", \"handler.py\"]") }

@@ -32,6 +32,7 @@ public enum SettingsRegistry {
     /// The keys of one endpoint.
     public static let endpoint: [SettingDeclaration] = [
         .init(key: "model", variable: nil, shape: "folder", fallback: "required", meaning: "a folder with model.yaml, relative to the settings file"),
+        .init(key: "device", variable: nil, shape: "auto, cpu, gpu", fallback: "auto", meaning: "where the model computes; auto: on a GPU that can be used, else on the CPU; gpu: workers without one do not start"),
         .init(key: "batching.itemsMax", variable: nil, shape: "1 ...", fallback: "the model's, else 16 (a handler process: 1)", meaning: "items in one call of the model"),
         .init(key: "batching.waitMax", variable: nil, shape: "duration", fallback: "20ms", meaning: "how long an item waits for others to fill its batch"),
         .init(key: "retry.attemptsMax", variable: nil, shape: "1 ... 100", fallback: "4", meaning: "attempts before an error is final"),

@@ -22,7 +22,7 @@ import MillraceVision
 /// Output `result.json`: `{"images": [{"file": ..., "classes": [{"index", "label", "probability"}, ...]}]}`, the
 /// images in the order of the job's files, the classes by falling probability. A photo that cannot be read fails the
 /// job, with the photo's name in the message.
-public struct ImageClassificationPipeline: InferencePipeline {
+public struct ImageClassificationPipeline: ModelPipeline {
     let labels: [String]
     let size: Int
     let cropFraction: Double

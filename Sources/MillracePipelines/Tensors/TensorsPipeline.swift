@@ -15,7 +15,7 @@ import MillraceText
 /// Option `elements` names the element type of inputs in the first two forms, such as `{input_ids: int64}`; others are
 /// `float32`. Shapes are checked against the model's own. A value that is not a number comes out as `null`.
 /// Output file: `result.json`.
-public struct TensorsPipeline: InferencePipeline {
+public struct TensorsPipeline: ModelPipeline {
     let elements: [String: Tensor.Element]
     private let reading = BlockingQueue(label: "millrace.tensors", concurrent: true)
 

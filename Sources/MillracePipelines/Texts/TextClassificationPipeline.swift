@@ -27,7 +27,7 @@ import MillraceText
 /// **Texts as JSON**, in the request or as a file: `{"text": "..."}`, `{"texts": ["...", ...]}`, a string, or an array
 /// of strings; a `.txt` file is one text. Output `result.json`:
 /// `{"results": [{"label", "score", "logits": [...], "scores": {label: ...}}, ...]}` in the order given.
-public struct TextClassificationPipeline: InferencePipeline {
+public struct TextClassificationPipeline: ModelPipeline {
     let labels: [String]
     let tokenizer: WordPieceTokenizer
     let tokensMax: Int

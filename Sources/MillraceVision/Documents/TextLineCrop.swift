@@ -37,14 +37,16 @@ extension RGBImage {
     /// The line of text in a region, made upright, with the given height and its own proportions.
     ///
     /// Sampled with the cubic kernel (a = -0.75) in one step; what lies outside of the image is as its edge.
-    public func textLine(in region: TextRegion, height: Int) -> RGBImage {
+    ///
+    /// - Parameter widthMax: Lines that would be longer are squeezed.
+    public func textLine(in region: TextRegion, height: Int, widthMax: Int = .max) -> RGBImage {
         var corners = region.corners
         var size = Self.size(of: corners)
         if size.height >= size.width * Self.uprightRatio {
             corners = [corners[1], corners[2], corners[3], corners[0]]
             size = (size.height, size.width)
         }
-        let width = max(1, Int((Double(height) * size.width / size.height).rounded(.up)))
+        let width = min(max(1, Int((Double(height) * size.width / size.height).rounded(.up))), widthMax)
         let map = PerspectiveMap(fromWidth: Double(width), height: Double(height), to: corners)
         return RGBImage(width: width, height: height) { bytes in
             withPixels { pixels in

@@ -1,5 +1,4 @@
 import MillraceCore
-import MillraceInference
 
 /// How items become the tensors of one call, and its outputs the items' outcomes. Pure, decided by the model's ports.
 ///
@@ -8,7 +7,7 @@ import MillraceInference
 /// one axis and free length are filled up with 0 to the longest of the call. (The outputs of such a model that have
 /// a position axis then have that length too.) Short and long texts go into separate calls: on 1,000 comments in
 /// batches of 32, one call for each batch computes 2.2 times the tokens that there are, calls of similar lengths 1.2 times.
-struct ONNXBatching: Sendable {
+struct TensorBatching: Sendable {
     let signature: ModelSignature
     /// The batch axis where the model fixes it; such a model is always given as many items, the last one repeated.
     let fixedCount: Int?
@@ -58,7 +57,10 @@ struct ONNXBatching: Sendable {
     }
 
     /// The positions of the items that go into each call.
-    func calls(for items: [(position: Int, tensors: [String: Tensor])]) -> [[Int]] {
+    ///
+    /// - Parameter lanes: How many calls run at a time: no call has more than its share of the items.
+    func calls(for items: [(position: Int, tensors: [String: Tensor])], lanes: Int) -> [[Int]] {
+        let share = (items.count + lanes - 1) / max(lanes, 1)
         var groups: [[[Int]]: [Int]] = [:]
         var order: [[[Int]]] = []
         for item in items {
@@ -70,7 +72,7 @@ struct ONNXBatching: Sendable {
         }
         let lengths = Dictionary(uniqueKeysWithValues: items.map { ($0.position, length(of: $0.tensors)) })
         return order.flatMap { split(groups[$0] ?? [], lengths: lengths) }.flatMap { positions in
-            let countMax = fixedCount ?? positions.count
+            let countMax = fixedCount ?? max(1, min(positions.count, share))
             return stride(from: 0, to: positions.count, by: countMax).map {
                 Array(positions[$0..<min($0 + countMax, positions.count)])
             }
@@ -116,11 +118,25 @@ struct ONNXBatching: Sendable {
         }
     }
 
+    /// An example of zeros for a first call, with the batch axis; `nil` where only a real example shows what there has to be.
+    ///
+    /// A free axis of tokens is one token long.
+    func blank() -> [Tensor]? {
+        var tensors: [Tensor] = []
+        for (port, isPadded) in zip(signature.inputs, padded) {
+            let axes = port.shape.dropFirst().map { $0 < 0 && isPadded ? 1 : $0 }
+            guard axes.allSatisfy({ $0 > 0 }) else { return nil }
+            let shape = [fixedCount ?? 1] + axes
+            tensors.append(Tensor(element: port.element, shape: shape, bytes: Array(repeating: 0, count: shape.reduce(port.element.byteCount, *))))
+        }
+        return tensors
+    }
+
     /// The first `count` items' outputs.
     ///
     /// A model for single items may leave the batch axis out of its outputs: its one item has them whole.
     /// - Throws: `model_error` when an output's first axis is not the batch.
-    func split(_ outputs: [Tensor], count: Int) throws(JobFailure) -> [[String: Tensor]] {
+    func split(_ outputs: [TensorView], count: Int) throws(JobFailure) -> [[String: Tensor]] {
         let rows = fixedCount ?? count
         var items = [[String: Tensor]](repeating: [:], count: count)
         for (port, output) in zip(signature.outputs, outputs) {
@@ -133,7 +149,7 @@ struct ONNXBatching: Sendable {
                         bytes: Array(output.bytes[index * bytesEach..<(index + 1) * bytesEach]))
                 }
             } else if fixedCount == 1 {
-                items[0][port.name] = output
+                items[0][port.name] = output.tensor
             } else {
                 throw JobFailure(
                     .modelError,

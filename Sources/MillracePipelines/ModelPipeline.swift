@@ -1,0 +1,16 @@
+import MillraceInference
+
+/// A pipeline around models that take tensors, which says what runs them.
+public protocol ModelPipeline: InferencePipeline {
+    /// Makes the runner of this pipeline's items, not loaded yet.
+    ///
+    /// - Parameter open: Makes a model of the file that has this role in the manifest.
+    func makeRunner(_ open: (_ role: String) throws -> any TensorModel) throws -> any ModelRunner
+}
+
+extension ModelPipeline {
+    /// One model, `files.model`.
+    public func makeRunner(_ open: (_ role: String) throws -> any TensorModel) throws -> any ModelRunner {
+        TensorModelRunner(try open("model"))
+    }
+}

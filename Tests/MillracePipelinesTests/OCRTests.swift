@@ -1,0 +1,214 @@
+import Foundation
+import MillraceCore
+import MillraceInference
+import MillraceVision
+import Testing
+
+@testable import MillracePipelines
+
+@Suite("OCR", .serialized)
+struct OCRTests {
+    private static let report = repository.path + "/Examples/data/report/"
+    private static let manifest = ModelManifest(
+        name: "pp-ocr", runner: .onnx, pipeline: "ocr",
+        files: ["detector": "PP-OCRv6_det_small.onnx", "recognizer": "PP-OCRv6_rec_small.onnx"])
+
+    private static func model() async throws -> LoadedModel {
+        try await LoadedModel(manifest, directory: repository.path + "/models/pp-ocr")
+    }
+
+    private static func page(_ number: Int) -> HandlerRequest.File {
+        let name = "medical-report-page\(number).png"
+        return .init(name: "file", filename: name, path: report + name, mediaType: "image/png", bytes: 1)
+    }
+
+    private static let pdf = HandlerRequest.File(
+        name: "file", filename: "report.pdf", path: report + "medical-report-4pages.pdf", mediaType: "application/pdf", bytes: 1)
+
+    private static func truth(_ number: Int) throws -> String {
+        try String(contentsOfFile: report + "medical-report-page\(number).txt", encoding: .utf8)
+    }
+
+    private struct Result: Decodable {
+        struct Line: Decodable, Equatable {
+            var text: String
+            var confidence: Double
+            var polygon: [[Double]]
+        }
+        struct Page: Decodable, Equatable {
+            var file: String
+            var page: Int
+            var width: Int
+            var height: Int
+            var lines: [Line]
+            var text: String
+        }
+        var pages: [Page]
+    }
+
+    private static func pages(_ outputs: [PipelineOutput]) throws -> [Result.Page] {
+        try JSONDecoder().decode(Result.self, from: outputs[0].data()).pages
+    }
+
+    /// Edits per byte of the truth, white space folded.
+    private static func errors(in found: String, truth: String) -> Double {
+        let (found, truth) = (words(found), words(truth))
+        var row = Array(0...truth.count)
+        for (i, a) in found.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, b) in truth.enumerated() {
+                (diagonal, row[j + 1]) = (row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (a == b ? 0 : 1)))
+            }
+        }
+        return Double(row[truth.count]) / Double(truth.count)
+    }
+
+    private static func words(_ text: String) -> [UInt8] {
+        Array(text.split(whereSeparator: \.isWhitespace).joined(separator: " ").utf8)
+    }
+
+    /// rapidocr 3.10.0 reads the same images with no wrong character and 0.25 %.
+    @Test("reads a page of small print with less than a wrong character in a thousand, and with less than three as JPEG in a PDF")
+    func pages() async throws {
+        let place = try Workplace()
+        let model = try await Self.model()
+        let jobs = [try place.job(files: [Self.page(2)]), try place.job(files: [Self.pdf], parameters: ["pages": "2-3"])]
+        let outputs = try await model.run(jobs, batch: 4)
+        let images = try Self.pages(outputs[0])
+        #expect(images.map(\.page) == [1] && images.map(\.width) == [1240] && images[0].file == "medical-report-page2.png")
+        #expect(Self.errors(in: images[0].text, truth: try Self.truth(2)) <= 0.001)
+        #expect(images[0].lines.allSatisfy { $0.polygon.count == 4 && $0.confidence > 0.5 && $0.confidence <= 1 })
+        let scanned = try Self.pages(outputs[1])
+        #expect(scanned.map(\.page) == [2, 3])
+        for page in scanned { #expect(Self.errors(in: page.text, truth: try Self.truth(page.page)) <= 0.0025) }
+        let text = String(decoding: try outputs[1][1].data(), as: UTF8.self)
+        #expect(outputs[1][1].name == "text.txt" && text == scanned.map { $0.text + "\n" }.joined(separator: "\u{0C}"))
+    }
+
+    @Test("reads a page the same alone and among others")
+    func batchInvariance() async throws {
+        let place = try Workplace()
+        let model = try await Self.model()
+        let alone = try Self.pages(try await model.run([try place.job(files: [Self.page(3)])], batch: 1)[0])
+        let jobs = [try place.job(files: [Self.page(2)]), try place.job(files: [Self.page(3)])]
+        let among = try Self.pages(try await model.run(jobs, batch: 2)[1])
+        #expect(alone[0].text == among[0].text && alone[0].lines.map(\.polygon) == among[0].lines.map(\.polygon))
+        for (one, other) in zip(alone[0].lines, among[0].lines) { #expect(abs(one.confidence - other.confidence) <= 1e-4) }
+    }
+
+    @Test("finds nothing on an empty page, a single line in a flat strip, and no fault in one pixel")
+    func oddPages() async throws {
+        let model = try await Self.model()
+        func read(_ image: RGBImage) async throws -> [PageLines.Line] {
+            let outcome = try await model.runner.run(
+                [InferenceItem(id: 1, payload: .tensors(PageImage.tensors(of: image)))], observer: SilentObserver())[0]
+            guard case .tensors(let tensors) = outcome else { return [] }
+            return try #require(PageLines(tensors)).lines
+        }
+        func blank(_ width: Int, _ height: Int) -> RGBImage {
+            RGBImage(width: width, height: height, pixels: Array(repeating: 255, count: width * height * 3))
+        }
+        #expect(try await read(blank(1, 1)).isEmpty)
+        #expect(try await read(blank(5000, 3)).isEmpty)
+        #expect(try await read(blank(3, 5000)).isEmpty)
+        // The first line of the report, cut out: far wider than high.
+        let page = try ImageDecoder(pixelsMax: 100_000_000).decode(path: Self.page(1).path)
+        let whole = try await read(page)
+        let first = try #require(whole.min { $0.corners[0].y < $1.corners[0].y })
+        let (top, bottom) = (Int(first.corners.map(\.y).min()!) - 4, Int(first.corners.map(\.y).max()!) + 4)
+        let strip = RGBImage(width: page.width, height: bottom - top, pixels: Array(page.pixels[(top * page.width * 3)..<(bottom * page.width * 3)]))
+        let lines = try await read(strip)
+        #expect(lines.map(\.text).contains(first.text), "\(lines.map(\.text)) for \(first.text)")
+        #expect(lines.allSatisfy { $0.corners.allSatisfy { $0.y >= 0 && $0.y < Double(strip.height) } })
+    }
+
+    @Test("leaves out a page that nobody wants any more")
+    func cancelled() async throws {
+        let model = try await Self.model()
+        let image = try ImageDecoder(pixelsMax: 100_000_000).decode(path: Self.page(1).path)
+        let item = InferenceItem(id: 7, payload: .tensors(PageImage.tensors(of: image)))
+        await model.runner.cancel(7, reason: .cancelled)
+        let outcome = try await model.runner.run([item], observer: SilentObserver())[0]
+        guard case .cancelled = outcome else { Issue.record("the page was read"); return }
+    }
+
+    @Test("says what is wrong with documents and parameters")
+    func faults() async throws {
+        let place = try Workplace()
+        let pipeline = try await Self.model().pipeline
+        let whole = try Data(contentsOf: URL(filePath: Self.pdf.path))
+        func code(_ files: [HandlerRequest.File], _ parameters: [String: JSONValue] = [:], limits: EndpointLimits = .init()) async throws -> String? {
+            do {
+                let task = try await pipeline.open(try place.job(files: files, parameters: parameters, limits: limits))
+                while try await task.next() != nil {}
+                return nil
+            } catch let failure as JobFailure {
+                #expect(!failure.retryable && !failure.message.isEmpty)
+                return failure.code
+            }
+        }
+        var few = EndpointLimits()
+        few.pagesMax = 3
+        var small = EndpointLimits()
+        small.pixelsMax = 10_000
+        #expect(try await code([]) == "missing_input")
+        #expect(try await code([try place.file("cut.pdf", Array(whole.prefix(whole.count / 3)), mediaType: "application/pdf")]) == "pdf_damaged")
+        #expect(try await code([try place.file("empty.pdf", [], mediaType: "application/pdf")]) == "pdf_damaged")
+        #expect(try await code([try place.file("x.png", [1, 2, 3], mediaType: "image/png")]) == "unsupported_media_type")
+        #expect(try await code([Self.pdf], limits: few) == "too_many_pages")
+        #expect(try await code([Self.pdf], ["pages": "1-3"], limits: few) == nil)
+        #expect(try await code([Self.pdf], limits: small) == "image_too_large")
+        #expect(try await code([Self.pdf], ["pages": "5"]) == "invalid_parameter")
+        #expect(try await code([Self.pdf], ["dpi": 5]) == "invalid_parameter")
+        for pages in ["", "0", "3-1", "a", "1,,2", "1-2-3", "-1", "9999999999999999999"] {
+            #expect(try await code([Self.pdf], ["pages": .string(pages)]) == "invalid_parameter", "\(pages)")
+        }
+    }
+
+    @Test("page numbers are as they were asked for, each once, in order")
+    func selection() throws {
+        #expect(try PageSelection("1-3, 5").ranges == [1...3, 5...5])
+        #expect(try PageSelection("7").last == 7)
+    }
+
+    @Test("lines come back from tensors as they were")
+    func tensors() throws {
+        let lines = PageLines(lines: [
+            .init(corners: [.init(x: 1, y: 2), .init(x: 3, y: 2), .init(x: 3, y: 4), .init(x: 1, y: 4)], text: "Größe < 40", confidence: 0.75),
+            .init(corners: Array(repeating: .init(x: 0, y: 0), count: 4), text: "", confidence: 0),
+        ])
+        #expect(PageLines(lines.tensors) == lines && PageLines(PageLines(lines: []).tensors) == PageLines(lines: []))
+    }
+}
+
+@Suite("The process that reads a PDF file")
+struct RasterizerProcessTests {
+    private func failure(_ script: String) -> String? {
+        do throws(JobFailure) {
+            let document = try RasterizerProcess(.init(executable: "/bin/sh", arguments: ["-c", script]), path: "x.pdf")
+            _ = try document.page(0, dpi: 150, pixelsMax: 100)
+            return nil
+        } catch {
+            return error.code
+        }
+    }
+
+    @Test("costs the document, and nothing else, when it ends early, talks nonsense or promises more than it gives")
+    func faults() {
+        #expect(failure("exit 3") == "pdf_damaged")
+        #expect(failure("kill -SEGV $$") == "pdf_damaged")
+        #expect(failure("echo nonsense; cat") == "pdf_damaged")
+        #expect(failure("head -c 100000 /dev/zero; cat") == "pdf_damaged")
+        #expect(failure(#"echo '{"pages":1}'; exit 0"#) == "pdf_damaged")
+        #expect(failure(#"echo '{"pages":1}'; read line; echo '{"width":10,"height":10}'; echo short"#) == "pdf_damaged")
+        #expect(failure(#"echo '{"pages":1}'; read line; echo '{"width":-1,"height":10}'"#) == "pdf_damaged")
+        #expect(failure(#"echo '{"pages":1}'; read line; echo '{"width":4,"height":1}'; printf 123456789012"#) == nil)
+        #expect(failure(#"echo '{"failure":{"code":"pdf_encrypted","message":"m","retryable":false}}'"#) == "pdf_encrypted")
+    }
+
+    @Test("is given nothing of this process's environment")
+    func environment() {
+        #expect(failure(#"test -z "$HOME$USER$MILLRACE_KEY" && echo '{"pages":1}' && read line && echo '{"width":1,"height":1}' && printf 123"#) == nil)
+    }
+}
