@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 RELEASE := .build/release/millrace
 
-.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox test-sim sim sim-canary chaos bench-queue lint docs clean
+.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox test-sim sim sim-canary chaos bench-queue bench-inference bench-ocr lint docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ chaos: $(if $(MILLRACE_BIN),setup,build) ## break the real server under load and
 
 bench-queue: setup ## measure the queue beside Celery, Dramatiq and this machine; RUNS=3 DEEP=10000000, see Benchmarks/README.md
 	@dev/bench-queue
+
+bench-inference: setup ## measure photos, comments and cold starts beside Python loops and LitServe; ONLY=photos RUNS=3, see Benchmarks/README.md
+	@dev/bench-inference
+
+bench-ocr: setup ## measure OCR beside rapidocr, in one process and under load; RUNS=3, see Benchmarks/README.md
+	@dev/bench-ocr
 
 lint: ## check scripts, Python, manifests and the layering of the Swift targets; changes nothing
 	@dev/lint

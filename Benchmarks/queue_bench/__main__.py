@@ -1,47 +1,26 @@
 import shutil
-import signal
-import sys
-import time
+
+from benchkit.bench import Bench, main
 
 from .engine import Engine, deep, idle
 from .latency import latency
 from .millrace import Server
 from .rivals import RIVALS, Rivals
-from .settings import Settings
-from .table import Figures, print_table
+from .settings import QueueSettings
+from .table import print_queue_table
 
 
-class Bench:
+class QueueBench(Bench):
+    repeated = ("rivals", "bulk", "single", "latency", "engine")
+    single = ("deep", "idle")
+
     def __init__(self, settings):
-        self.settings = settings
-        self.figures = Figures()
+        super().__init__(settings)
         self.rivals = Rivals(settings)
         self.engine = None
 
-    def run(self):
-        for number in range(1, self.settings.runs + 1):
-            for name, part in (
-                ("rivals", self.run_rivals),
-                ("bulk", self.run_bulk),
-                ("single", self.run_single),
-                ("latency", self.run_latency),
-                ("engine", self.run_engine),
-            ):
-                if name in self.settings.parts:
-                    self.say(f"run {number} of {self.settings.runs}: {name}")
-                    part(number)
-        for name, part in (("deep", self.run_deep), ("idle", self.run_idle)):
-            if name in self.settings.parts:
-                self.say(name)
-                part()
-        print_table(self.figures, self.settings)
-
-    @staticmethod
-    def say(text):
-        print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-    def fresh(self, name, number):
-        return self.settings.folder / f"{name}-{number}"
+    def print_table(self):
+        print_queue_table(self.figures, self.settings)
 
     def run_rivals(self, _):
         for rival in RIVALS:
@@ -97,16 +76,4 @@ class Bench:
         self.figures.add("idle_cpu", answer["cpu_percent"])
 
 
-def main():
-    # Asked to end, it ends what it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    settings = Settings.read()
-    try:
-        Bench(settings).run()
-    except BaseException:
-        print(f"What was written is kept in {settings.folder}", file=sys.stderr)
-        raise
-    shutil.rmtree(settings.folder)
-
-
-main()
+main(QueueBench, QueueSettings.read())

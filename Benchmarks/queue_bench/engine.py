@@ -4,8 +4,9 @@ import os
 import shutil
 import time
 
+from benchkit.processes import answer_of
+
 from .millrace import Server
-from .processes import answer_of
 
 
 class Engine:

@@ -1,7 +1,8 @@
 """From the moment a client sends a job to the moment a worker begins it, and what the machine itself takes."""
 
+from benchkit.processes import answer_of
+
 from .millrace import Server
-from .processes import answer_of
 
 
 def yardsticks(settings):

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import Service, answer_of, free_port, wait_until
+from benchkit.processes import Service, answer_of, free_port, wait_until
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "rivals"
 

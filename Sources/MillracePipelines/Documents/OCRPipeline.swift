@@ -17,6 +17,7 @@ import MillraceVision
 /// | `dilate` | true | whether cores grow by one pixel |
 /// | `lineHeight` | 48 | pixels, as the recogniser sees a line |
 /// | `widthStep` | 32 | to a multiple of so many pixels lines are filled up; larger steps share calls better, and compute more |
+/// | `linesMax` | 8 | lines of one call |
 /// | `widthMin` | 320 | to so many at least; less is faster on tables, and loses spaces in cells such as `< 40` |
 ///
 /// Files: `detector`, `recognizer`; `characters`, a line for each class, where the recogniser's file does not carry them as `character`.
@@ -80,6 +81,7 @@ struct OCRSettings: Sendable {
         recognizer.lineHeight = options.integer("lineHeight", in: 16...128, default: 48)
         recognizer.widthStep = options.integer("widthStep", in: 8...1024, default: 32)
         recognizer.widthMin = options.integer("widthMin", in: 8...4096, default: 320)
+        recognizer.linesMax = options.integer("linesMax", in: 1...1024, default: 8)
         try options.finish()
         characters = model.manifest.files["characters"] == nil ? nil : try model.lines(of: "characters")
         _ = try (model.path(of: "detector"), model.path(of: "recognizer"))

@@ -36,14 +36,17 @@ public struct CTCDecoder: Sendable {
         return Line(text: text, confidence: count > 0 ? sum / Float(count) : 0)
     }
 
-    /// The first of the largest values. Lines have millions of values, so they are looked through sixteen at a time.
+    /// The first of the largest values. Lines have millions of values, so they are looked through sixteen at a time; and most steps are
+    /// blank: where that is more probable than not, nothing else can be more so.
     private static func largest(_ values: UnsafeBufferPointer<Float>, from start: Int, count: Int) -> (index: Int, value: Float) {
+        guard values[start] <= 0.5 else { return (0, values[start]) }
         let base = UnsafeRawPointer(values.baseAddress! + start)
         var largest = SIMD16<Float>(repeating: -.infinity)
         var index = 0
         while index + 16 <= count {
             let next = base.loadUnaligned(fromByteOffset: index * 4, as: SIMD16<Float>.self)
-            largest = pointwiseMax(largest, next)
+            // Not `pointwiseMax`, which looks at one value after the other.
+            largest.replace(with: next, where: next .> largest)
             index += 16
         }
         var value = largest.max()

@@ -57,7 +57,7 @@ extension RGBImage {
                         let place = map(ImagePoint(x: Double(x) + 0.5, y: Double(y) + 0.5))
                         let color = sampler.color(x: place.x - 0.5, y: place.y - 0.5)
                         let index = (y * width + x) * 3
-                        for channel in 0..<3 { bytes[index + channel] = color[channel] }
+                        (bytes[index], bytes[index + 1], bytes[index + 2]) = color
                     }
                 }
             }
@@ -78,7 +78,7 @@ private struct CubicSampler {
     let width: Int
     let height: Int
 
-    func color(x: Double, y: Double) -> SIMD4<UInt8> {
+    func color(x: Double, y: Double) -> (UInt8, UInt8, UInt8) {
         let (left, top) = (x.rounded(.down), y.rounded(.down))
         let (across, down) = (Self.weights(Float(x - left)), Self.weights(Float(y - top)))
         var sum = SIMD4<Float>()
@@ -91,7 +91,8 @@ private struct CubicSampler {
             }
             sum += down[row] * part
         }
-        return SIMD4<UInt8>(clamping: SIMD4<Int32>(sum.clamped(lowerBound: SIMD4(repeating: 0), upperBound: SIMD4(repeating: 255)), rounding: .toNearestOrAwayFromZero))
+        func level(_ value: Float) -> UInt8 { UInt8(min(max(value, 0), 255) + 0.5) }
+        return (level(sum[0]), level(sum[1]), level(sum[2]))
     }
 
     private static func weights(_ t: Float) -> SIMD4<Float> {

@@ -26,13 +26,14 @@ def wait_until(condition, seconds, what):
 class Service:
     """A process that is started, used and ended: asked to end, then killed, by its own process id."""
 
-    def __init__(self, arguments, folder, name, environment=None):
+    def __init__(self, arguments, folder, name, environment=None, cwd=None):
+        """Its log is NAME.log in the folder, which is also where it runs unless `cwd` says otherwise."""
         self.log = Path(folder) / f"{name}.log"
         self.name = name
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in arguments],
-                cwd=folder,
+                cwd=cwd or folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
