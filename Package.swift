@@ -99,7 +99,8 @@ let package = Package(
         room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceWire", "MillraceCore"], [subprocess, systemPackage, nio, nioPosix, nioFoundation, log]),
         .target(name: "CVips"),
         .target(name: "CPoppler"),
-        numericRoom("MillraceVision", uses: ["MillraceCore", "CVips", "CPoppler"]),
+        .target(name: "CTurboJPEG"),
+        numericRoom("MillraceVision", uses: ["MillraceCore", "CVips", "CTurboJPEG", "CPoppler"]),
         numericRoom("MillraceText", uses: ["MillraceCore"]),
         room("MillracePipelines", uses: ["MillraceInference", "MillraceVision", "MillraceText", "MillraceCore"]),
 

@@ -7,10 +7,13 @@ public protocol InferencePipeline: Sendable {
     func open(_ job: PipelineJob) async throws -> any PipelineTask
     /// Whether making items and outputs keeps a core busy, so that it needs threads of its own and a limit. True unless said.
     var decodes: Bool { get }
+    /// Loads what only some job would otherwise load, such as decoders. Runs beside the first jobs. Nothing unless said.
+    func prepare() async
 }
 
 extension InferencePipeline {
     public var decodes: Bool { true }
+    public func prepare() async {}
 }
 
 /// One job on its way through a pipeline. Used by one task at a time.

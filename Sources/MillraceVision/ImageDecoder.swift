@@ -17,6 +17,9 @@ public struct ImageDecoder: Sendable {
 
     private static let start: Bool = millrace_vips_start() == 0
 
+    /// Loads libvips, 60 ms and more that a first image need not wait for.
+    public static func prepare() { _ = start }
+
     /// - Throws: Those of ``decode(_:)``, and `input_unavailable`.
     public func decode(path: String, page: Int = 0) throws(JobFailure) -> RGBImage {
         try decode(try contents(of: path), page: page)
@@ -42,7 +45,12 @@ public struct ImageDecoder: Sendable {
     ///
     /// - Parameter page: Which image of a TIFF file, from 0.
     public func decode(_ encoded: Data, page: Int = 0) throws(JobFailure) -> RGBImage {
-        try withImage(encoded, page: page) { image, _ throws(JobFailure) in
+        if MillraceImageKind(firstBytesOf: encoded) == MILLRACE_IMAGE_JPEG,
+            let image = encoded.withUnsafeBytes({ PlainJPEG.decode($0, pixelsMax: pixelsMax) })
+        {
+            return image
+        }
+        return try withImage(encoded, page: page) { image, _ throws(JobFailure) in
             var (width, height, bands): (Int32, Int32, Int32) = (0, 0, 0)
             guard let decoded = millrace_image_decode(image, &width, &height, &bands) else { throw Self.damaged(MillraceImageKind(firstBytesOf: encoded)) }
             let count = Int(width) * Int(height)

@@ -71,6 +71,8 @@ public struct Worker: Service {
             if error is CancellationError { return await engine.runner.close() }
             throw error
         }
+        // Unstructured: jobs are taken meanwhile, and whoever needs it waits for it.
+        Task { await engine.pipeline.prepare() }
         let session = WorkerSession(
             registration: registration, welcome: welcome, engine: engine, gateway: gateway, transfer: BlobTransfer(client: client),
             control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder, readyAt: surroundings.now(),

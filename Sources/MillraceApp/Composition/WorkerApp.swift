@@ -1,6 +1,8 @@
 import AsyncHTTPClient
+import Foundation
 import Logging
 import MillraceCore
+import MillraceRunnerONNX
 import MillraceWorker
 import NIOPosix
 import ServiceLifecycle
@@ -23,8 +25,10 @@ public struct WorkerApp: Sendable {
 
     public func run() async throws {
         let logger = AppLogging.logger("millrace.worker", settings)
+        let locations = RuntimeLocations(settings, searchPath: environment["PATH"] ?? "")
+        loadLibraries(locations)
         let engines = EngineFactory(
-            locations: RuntimeLocations(settings, searchPath: environment["PATH"] ?? ""), threads: settings.threads,
+            locations: locations, threads: settings.threads,
             environment: environment, scratchFolder: identity.scratchFolder, logger: logger)
         // One loop: a worker's calls are few, and follow each other.
         let client = HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton.next()))
@@ -37,5 +41,14 @@ public struct WorkerApp: Sendable {
         do { result = .success(try await group.run()) } catch { result = .failure(error) }
         try await client.shutdown()
         try result.get()
+    }
+
+    /// Loads what the endpoint will most likely need while the gateway is asked what it is, 20 ms of a cold start. What is wrong with
+    /// it is told when it is really needed.
+    private func loadLibraries(_ locations: RuntimeLocations) {
+        guard settings.endpoints.contains(where: { $0.name == identity.endpoint && $0.manifest.runner == .onnx }) else { return }
+        Thread.detachNewThread {
+            _ = try? ONNXRuntimeLibrary.open(ONNXRuntimeLibrary.locate(candidates: locations.onnxRuntimeCandidates))
+        }
     }
 }

@@ -43,6 +43,10 @@ public struct OCRPipeline: ModelPipeline {
         PageReader(detector: try open(Self.modelRoles[0]), recognizer: try open(Self.modelRoles[1]), settings: settings)
     }
 
+    public func prepare() async {
+        try? await decoding.run { ImageDecoder.prepare() }
+    }
+
     public func open(_ job: PipelineJob) async throws -> any PipelineTask {
         guard !job.request.files.isEmpty else {
             throw JobFailure(.missingInput, "the job has no file", hint: "upload a PDF or an image")

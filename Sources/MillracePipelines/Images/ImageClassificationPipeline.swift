@@ -48,6 +48,10 @@ public struct ImageClassificationPipeline: ModelPipeline {
         labels = try model.lines(of: "labels")
     }
 
+    public func prepare() async {
+        try? await decoding.run { ImageDecoder.prepare() }
+    }
+
     public func open(_ job: PipelineJob) async throws -> any PipelineTask {
         guard !job.request.files.isEmpty else {
             throw JobFailure(.missingInput, "the job has no image", hint: "upload at least one JPEG, PNG or WebP file")
