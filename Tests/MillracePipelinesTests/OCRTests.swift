@@ -123,6 +123,25 @@ struct OCRTests {
         #expect(lines.allSatisfy { $0.corners.allSatisfy { $0.y >= 0 && $0.y < Double(strip.height) } })
     }
 
+    @Test("takes the pages of a TIFF file one by one")
+    func tiff() async throws {
+        let place = try Workplace()
+        let pipeline = try await Self.model().pipeline
+        // Two pages of one gray pixel each: header, pixel data, two directories.
+        func directory(_ next: UInt32, _ strip: UInt32) -> [UInt8] {
+            let entries: [(UInt16, UInt16, UInt32)] = [(256, 4, 1), (257, 4, 1), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, strip), (277, 3, 1), (278, 4, 1), (279, 4, 1)]
+            func bytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] { withUnsafeBytes(of: value.littleEndian, Array.init) }
+            return bytes(UInt16(entries.count)) + entries.flatMap { bytes($0) + bytes($1) + bytes(UInt32(1)) + bytes($2) } + bytes(next)
+        }
+        let size = UInt32(directory(0, 0).count)
+        let file: [UInt8] = [0x49, 0x49, 0x2A, 0, 12, 0, 0, 0, 0, 255, 0, 0] + directory(12 + size, 8) + directory(0, 9)
+        let task = try await pipeline.open(try place.job(files: [try place.file("two.tiff", file, mediaType: "image/tiff")]))
+        #expect(task.itemsTotal == 2)
+        var levels: [UInt8] = []
+        while case .tensors(let tensors)? = try await task.next() { levels += tensors["image"]?.bytes.prefix(1) ?? [] }
+        #expect(levels == [0, 255])
+    }
+
     @Test("leaves out a page that nobody wants any more")
     func cancelled() async throws {
         let model = try await Self.model()
