@@ -62,6 +62,8 @@ public final class ONNXModel: TensorModel {
     /// A GPU runs one call after the other anyway.
     public var lanes: Int { device ?? .cpu == .cpu ? threads : 1 }
 
+    public var batchesPay: Bool { device ?? .cpu != .cpu }
+
     /// - Throws: `model_unavailable` when the library or the model's file is missing, or either cannot be used.
     public func load() throws {
         let library = try ONNXRuntimeLibrary.open(ONNXRuntimeLibrary.locate(candidates: libraryCandidates))

@@ -58,9 +58,11 @@ struct TensorBatching: Sendable {
 
     /// The positions of the items that go into each call.
     ///
-    /// - Parameter lanes: How many calls run at a time: no call has more than its share of the items.
-    func calls(for items: [(position: Int, tensors: [String: Tensor])], lanes: Int) -> [[Int]] {
-        let share = (items.count + lanes - 1) / max(lanes, 1)
+    /// - Parameters:
+    ///   - lanes: How many calls run at a time: no call has more than its share of the items.
+    ///   - batchesPay: ``TensorModel/batchesPay``. Texts always share calls: one alone has too little to compute with each weight.
+    func calls(for items: [(position: Int, tensors: [String: Tensor])], lanes: Int, batchesPay: Bool) -> [[Int]] {
+        let share = batchesPay || padded.contains(true) ? (items.count + lanes - 1) / max(lanes, 1) : 1
         var groups: [[[Int]]: [Int]] = [:]
         var order: [[[Int]]] = []
         for item in items {

@@ -12,6 +12,9 @@ public protocol TensorModel: Sendable {
     func metadata(_ key: String) throws -> String?
     /// How many calls at a time keep the device busy. More do no harm, and do not help.
     var lanes: Int { get }
+    /// Whether a call of several items takes less time than as many calls of one. On a CPU the items of one call only drive each
+    /// other out of its caches: photos through a server went 9 % faster one by one.
+    var batchesPay: Bool { get }
     /// Runs the model once and gives its outputs to `body`, for as long as that runs.
     ///
     /// - Parameters:

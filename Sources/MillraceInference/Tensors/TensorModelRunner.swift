@@ -59,7 +59,7 @@ public final class TensorModelRunner: ModelRunner {
                 items.append((position, tensors))
             }
         }
-        let calls = batching.calls(for: items, lanes: model.lanes)
+        let calls = batching.calls(for: items, lanes: model.lanes, batchesPay: model.batchesPay)
         let share: DeviceShare = calls.count == 1 && loneCallSeconds > Self.longCallSeconds ? .whole : .lane
         for (positions, results) in zip(calls, try await run(calls, of: batch, batching, share)) {
             for (position, result) in zip(positions, results) { outcomes[position] = .tensors(result) }
