@@ -121,7 +121,8 @@ public final class ONNXModel: TensorModel {
             guard let current = loaded else { throw MillraceError(.modelUnavailable, "the model is not loaded") }
             guard case .whole = share, current.device == .cpu, threads > 1 else { return current.lane }
             if let whole = current.whole { return whole }
-            let whole = try session(current.library, threads: threads, device: current.device)
+            // Where there is no memory for a second one, the first is good enough.
+            guard let whole = try? session(current.library, threads: threads, device: current.device) else { return current.lane }
             loaded?.whole = whole
             return whole
         }

@@ -226,6 +226,22 @@ struct RasterizerProcessTests {
         #expect(failure(#"echo '{"failure":{"code":"pdf_encrypted","message":"m","retryable":false}}'"#) == "pdf_encrypted")
     }
 
+    @Test("leaves no open file behind, and ends with its document")
+    func descriptors() throws {
+        func open() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
+        let before = try open()
+        for _ in 0..<50 { #expect(failure(#"echo '{"pages":1}'; read line; echo '{"width":1,"height":1}'; printf 123; read more"#) == nil) }
+        // Tests beside this one open some too.
+        #expect(try open() - before < 50)
+    }
+
+    @Test("can be stopped while it draws")
+    func stopped() throws {
+        let document = try RasterizerProcess(.init(executable: "/bin/sh", arguments: ["-c", "echo '{\"pages\":1}'; read line; exec sleep 600"]), path: "x.pdf")
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(200)) { document.stop() }
+        #expect(throws: JobFailure.self) { try document.page(0, dpi: 150, pixelsMax: 100) }
+    }
+
     @Test("is given nothing of this process's environment")
     func environment() {
         #expect(failure(#"test -z "$HOME$USER$MILLRACE_KEY" && echo '{"pages":1}' && read line && echo '{"width":1,"height":1}' && printf 123"#) == nil)

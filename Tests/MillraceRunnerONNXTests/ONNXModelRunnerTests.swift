@@ -87,8 +87,9 @@ struct ONNXModelRunnerTests {
 
     @Test func `no memory is told apart`() async throws {
         let greedy = try await runner("greedy")
-        let side = ["x": Tensor([200_000] as [Int64], shape: [])]
-        let error = await #expect(throws: BatchFailure.self) { try await greedy.run([side, side, side]) }
+        // The model fills an array of this length: four terabytes.
+        let long = ["x": Tensor([1_000_000_000_000] as [Int64], shape: [])]
+        let error = await #expect(throws: BatchFailure.self) { try await greedy.run([long]) }
         guard case .outOfMemory? = error else { Issue.record("\(String(describing: error))"); return }
     }
 
@@ -137,9 +138,9 @@ struct ONNXModelRunnerTests {
         }
         try await round(10)
         let before = try residentBytes()
-        try await round(300)
-        // 300 lost outputs would be 1,200 MB; tests that run beside this one take some memory too.
-        #expect(try residentBytes() - before < 600_000_000)
+        try await round(800)
+        // 800 lost outputs would be 3,200 MB; tests that run beside this one, OCR above all, take memory too.
+        #expect(try residentBytes() - before < 2_000_000_000)
     }
 }
 

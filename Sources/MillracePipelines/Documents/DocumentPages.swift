@@ -1,3 +1,4 @@
+import Foundation
 import MillraceCore
 import MillraceInference
 import MillraceVision
@@ -9,6 +10,8 @@ public struct PDFOpener: Sendable {
     struct Document: Sendable {
         var pageCount: Int
         var page: @Sendable (_ number: Int, _ dpi: Double, _ pixelsMax: Int64) throws(JobFailure) -> RGBImage
+        /// Ends a page that takes too long, from any thread.
+        var stop: @Sendable () -> Void = {}
     }
 
     let open: @Sendable (_ path: String) throws(JobFailure) -> Document
@@ -25,9 +28,10 @@ public struct PDFOpener: Sendable {
     public static func process(_ command: RasterizerProcess.Command) -> PDFOpener {
         PDFOpener { path throws(JobFailure) in
             let process = try RasterizerProcess(command, path: path)
-            return Document(pageCount: process.pageCount) { number, dpi, pixelsMax throws(JobFailure) in
-                try process.page(number, dpi: dpi, pixelsMax: pixelsMax)
-            }
+            return Document(
+                pageCount: process.pageCount,
+                page: { number, dpi, pixelsMax throws(JobFailure) in try process.page(number, dpi: dpi, pixelsMax: pixelsMax) },
+                stop: { process.stop() })
         }
     }
 }
@@ -41,6 +45,8 @@ struct DocumentPages: Sendable {
         /// What the page is called in an error.
         var title: String
         var image: @Sendable () throws(JobFailure) -> RGBImage
+        /// Ends ``image`` early, from any thread.
+        var stop: @Sendable () -> Void = {}
     }
 
     let pages: [Page]
@@ -50,9 +56,13 @@ struct DocumentPages: Sendable {
     /// - Parameters:
     ///   - selection: Which pages of each file; `nil`: all.
     ///   - dpi: For pages of PDF files that are not plain scans.
-    init(_ files: [HandlerRequest.File], selection: PageSelection?, dpi: Double, limits: EndpointLimits, pdf: PDFOpener) throws(JobFailure) {
+    ///   - isCancelled: Asked before each file.
+    init(
+        _ files: [HandlerRequest.File], selection: PageSelection?, dpi: Double, limits: EndpointLimits, pdf: PDFOpener,
+        isCancelled: () -> Bool = { false }
+    ) throws(JobFailure) {
         var pages: [Page] = []
-        for file in files {
+        for file in files where !isCancelled() {
             do throws(JobFailure) {
                 pages += try Self.pages(of: file, selection, dpi, limits, pdf)
             } catch {
@@ -67,11 +77,13 @@ struct DocumentPages: Sendable {
         of file: HandlerRequest.File, _ selection: PageSelection?, _ dpi: Double, _ limits: EndpointLimits, _ pdf: PDFOpener
     ) throws(JobFailure) -> [Page] {
         if file.mediaType == "application/pdf" {
-            let document = try pdf.open(file.path)
-            return try numbers(of: document.pageCount, selection, limits).map { number in
-                Page(file: file.displayName, number: number, title: "\(file.displayName), page \(number)") { () throws(JobFailure) in
-                    try document.page(number - 1, dpi, limits.pixelsMax)
-                }
+            // Closed again: a job of many files must not hold a process for each.
+            let numbers = try numbers(of: try pdf.open(file.path).pageCount, selection, limits)
+            let document = DocumentInTurn(file.path, pdf, pages: numbers.count)
+            return numbers.map { number in
+                Page(
+                    file: file.displayName, number: number, title: "\(file.displayName), page \(number)",
+                    image: { () throws(JobFailure) in try document.page(number - 1, dpi, limits.pixelsMax) }, stop: { document.stop() })
             }
         }
         let decoder = ImageDecoder(pixelsMax: limits.pixelsMax)
@@ -94,9 +106,9 @@ struct DocumentPages: Sendable {
         guard last <= count else {
             throw JobFailure(.invalidParameter, "page \(last) was asked for, but there are \(count)", hint: "pages: 1-\(count)")
         }
-        let chosen = selection.ranges.reduce(0) { $0 + $1.count }
-        guard chosen <= limits.pagesMax else { throw tooMany(chosen, limits) }
-        return Set(selection.ranges.flatMap { Array($0) }).sorted()
+        let chosen = selection.ranges.reduce(into: IndexSet()) { $0.insert(integersIn: $1) }
+        guard chosen.count <= limits.pagesMax else { throw tooMany(chosen.count, limits) }
+        return Array(chosen)
     }
 
     private static func tooMany(_ count: Int, _ limits: EndpointLimits) -> JobFailure {
@@ -128,6 +140,34 @@ struct PageSelection: Sendable, Equatable {
         }
         self.ranges = ranges
     }
+}
+
+/// A document that is open from the first of its pages that is asked for to the last. One thread at a time asks.
+private final class DocumentInTurn: Sendable {
+    private let path: String
+    private let pdf: PDFOpener
+    private let state: Mutex<(document: PDFOpener.Document?, pagesLeft: Int)>
+
+    init(_ path: String, _ pdf: PDFOpener, pages: Int) {
+        self.path = path
+        self.pdf = pdf
+        state = Mutex((nil, pages))
+    }
+
+    func page(_ number: Int, _ dpi: Double, _ pixelsMax: Int64) throws(JobFailure) -> RGBImage {
+        let document: PDFOpener.Document
+        if let open = state.withLock({ $0.document }) { document = open } else { document = try pdf.open(path) }
+        state.withLock { $0.document = document }
+        defer {
+            state.withLock { state in
+                state.pagesLeft -= 1
+                if state.pagesLeft == 0 { state.document = nil }
+            }
+        }
+        return try document.page(number, dpi, pixelsMax)
+    }
+
+    func stop() { state.withLock { $0.document }?.stop() }
 }
 
 /// One thread at a time has the document.

@@ -2,6 +2,7 @@ import MillraceCore
 import MillraceInference
 import MillraceText
 import MillraceVision
+import Synchronization
 
 /// Scans and photos of pages in, their text out: a detector of lines and a recogniser of characters, as PaddleOCR's are.
 ///
@@ -57,12 +58,24 @@ public struct OCRPipeline: ModelPipeline {
             throw JobFailure(.invalidParameter, "parameter \"dpi\" must be a number from 72 to 600")
         }
         let selection = try parameters["pages"]?.stringValue.map { text throws(JobFailure) in try PageSelection(text) }
-        let pdf = pdf
-        let pages = try await decoding.run {
-            try DocumentPages(job.request.files, selection: selection, dpi: dpi, limits: job.limits, pdf: pdf).pages
+        let (pdf, stop) = (pdf, StopFlag())
+        let pages = try await withTaskCancellationHandler {
+            try await decoding.run {
+                try DocumentPages(job.request.files, selection: selection, dpi: dpi, limits: job.limits, pdf: pdf) { stop.isRaised }.pages
+            }
+        } onCancel: {
+            stop.raise()
         }
+        try Task.checkCancellation()
         return OCRTask(pages: pages, decoding: decoding)
     }
+}
+
+/// Tells blocking code that its task was cancelled.
+private final class StopFlag: Sendable {
+    private let raised = Mutex(false)
+    var isRaised: Bool { raised.withLock { $0 } }
+    func raise() { raised.withLock { $0 = true } }
 }
 
 /// What `model.yaml` says of an OCR model.

@@ -35,14 +35,20 @@ final class OCRTask: PipelineTask {
         guard index < pages.count else { return nil }
         let page = pages[index]
         do {
-            let (image, size) = try await decoding.run {
-                let image = try page.image()
-                let factor = max(1, max(image.width, image.height) / Self.sideMax)
-                return (image.reduced(by: factor), (image.width, image.height, factor))
+            let (image, size) = try await withTaskCancellationHandler {
+                try await decoding.run {
+                    let image = try page.image()
+                    let factor = max(1, max(image.width, image.height) / Self.sideMax)
+                    return (image.reduced(by: factor), (image.width, image.height, factor))
+                }
+            } onCancel: {
+                page.stop()
             }
             state.withLock { $0.sizes[index] = size }
             return .tensors(PageImage.tensors(of: image))
         } catch let failure as JobFailure {
+            // A page that was stopped fails as if it were damaged.
+            try Task.checkCancellation()
             throw failure.about(page.title)
         }
     }

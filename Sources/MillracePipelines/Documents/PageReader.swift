@@ -35,6 +35,8 @@ final class PageReader: ModelRunner {
         let stages = try await queue.run {
             try detector.load()
             try recognizer.load()
+            try Self.check(detector, "detector")
+            try Self.check(recognizer, "recognizer")
             let stages = (
                 detector: TextDetector(model: detector, settings: settings.detector),
                 recognizer: LineRecognizer(
@@ -48,6 +50,16 @@ final class PageReader: ModelRunner {
             return stages
         }
         state.withLock { $0.stages = stages }
+    }
+
+    private static func check(_ model: any TensorModel, _ role: String) throws {
+        guard let signature = model.signature, signature.inputs.count == 1, signature.inputs[0].element == .float32,
+            signature.inputs[0].shape.count == 4, signature.outputs.first?.element == .float32
+        else {
+            throw MillraceError(
+                .modelUnavailable, "files.\(role) is no model that takes one image and gives one map",
+                hint: "files.detector is a DB text detector, files.recognizer a CTC recogniser, as PaddleOCR's")
+        }
     }
 
     func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
@@ -82,7 +94,7 @@ final class PageReader: ModelRunner {
         let found = Mutex([[TextRegion]](repeating: [], count: pages.count))
         let cut = Mutex([LineRecognizer.Line]())
         let lanes = detector.model.lanes
-        let share: DeviceShare = pages.count < lanes ? .whole : .lane
+        let share: DeviceShare = pages.count == 1 ? .whole : .lane
         try Lanes.forEach(pages.count, lanes: lanes) { number in
             guard !isUnwanted(ids[number]) else { return }
             let regions = try detector.regions(on: pages[number], share: share)

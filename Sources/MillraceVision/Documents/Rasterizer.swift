@@ -6,8 +6,11 @@ import MillraceCore
 ///
 /// It answers on its standard output. First comes a line of JSON, ``Answer``, with the number of pages; then, for each line
 /// `page dpi pixelsMax` on its standard input, a line with the page's size and after it the page's pixels, three bytes each. It ends
-/// with its input.
+/// with its input, and by itself when a page takes longer than a minute: whoever started it may be gone.
 public enum Rasterizer {
+    /// For opening the file, and for each page; print takes a tenth of a second.
+    static let secondsMax: UInt32 = 60
+
     /// One line of the answer.
     struct Answer: Codable {
         var pages: Int?
@@ -22,6 +25,7 @@ public enum Rasterizer {
     /// Serves the file until the input ends.
     public static func serve(path: String) {
         limitMemory()
+        beginClock()
         let document: PDFDocument
         do throws(JobFailure) {
             document = try PDFDocument(path: path)
@@ -29,7 +33,7 @@ public enum Rasterizer {
             return say(Answer(failure: error))
         }
         say(Answer(pages: document.pageCount))
-        while let line = readLine() {
+        while let line = nextLine() {
             let numbers = line.split(separator: " ").compactMap { Double($0) }
             guard numbers.count == 3 else { return }
             do throws(JobFailure) {
@@ -40,6 +44,24 @@ public enum Rasterizer {
                 say(Answer(failure: error))
             }
         }
+    }
+
+    /// The time for what comes next begins.
+    private static func beginClock() {
+        // The signal ends the process, whatever was done with it before.
+        signal(SIGALRM, SIG_DFL)
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGALRM)
+        sigprocmask(SIG_UNBLOCK, &signals, nil)
+        alarm(secondsMax)
+    }
+
+    /// Waiting is not counted.
+    private static func nextLine() -> String? {
+        alarm(0)
+        defer { beginClock() }
+        return readLine()
     }
 
     private static func limitMemory() {

@@ -19,8 +19,6 @@ public final class RasterizerProcess: @unchecked Sendable {
         }
     }
 
-    /// For one page; print takes a tenth of a second.
-    private static let secondsMax = 60
     private static let lineBytesMax = 1 << 16
 
     /// Asking a process that has died is an error of that call, not the end of this process.
@@ -52,8 +50,16 @@ public final class RasterizerProcess: @unchecked Sendable {
     }
 
     deinit {
-        // Its input ends with the pipe; a page that it draws meanwhile nobody wants.
-        if process.isRunning { process.terminate() }
+        // Explicitly: `Process` keeps its pipes after its end.
+        try? input.fileHandleForWriting.close()
+        try? output.fileHandleForReading.close()
+        stop()
+    }
+
+    /// Ends the process, from any thread; a page that is waited for fails.
+    public func stop() {
+        // Not `terminate()`: the process inherits what this thread blocks, and that may be every signal that can be.
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     }
 
     /// As ``PDFDocument/page(_:dpi:pixelsMax:)``.
@@ -74,8 +80,9 @@ public final class RasterizerProcess: @unchecked Sendable {
 
     /// Ends the process when `body` takes too long: what it waits for then ends.
     private func limited<Value>(_ body: () throws(JobFailure) -> Value) throws(JobFailure) -> Value {
-        let alarm = DispatchWorkItem { [process] in process.terminate() }
-        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.secondsMax), execute: alarm)
+        // Weak: a timer that was cancelled is kept until its time.
+        let alarm = DispatchWorkItem { [weak self] in self?.stop() }
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Int(Rasterizer.secondsMax)), execute: alarm)
         defer { alarm.cancel() }
         return try body()
     }
