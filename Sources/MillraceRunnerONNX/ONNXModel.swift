@@ -6,7 +6,7 @@ import Synchronization
 /// A model in ONNX Runtime.
 ///
 /// On a CPU each call computes on the thread that makes it, so that as many calls as there are threads run side by side
-/// and none waits for a pool of threads: two calls of one thread end 6 to 19 % sooner than one after the other on two, and
+/// and none waits for a pool of threads: two calls of one thread end 6 to 16 % sooner than one after the other on two, and
 /// nothing spins between calls. A call that is to have the whole device gets a second session, made when it is first wanted.
 public final class ONNXModel: TensorModel {
     public struct Options: Sendable {
@@ -32,14 +32,14 @@ public final class ONNXModel: TensorModel {
     }
 
     private struct Loaded {
-        var library: ONNXRuntimeLibrary
+        var runtime: ONNXRuntimeLibrary
         var device: ModelDevice
         var lane: ONNXSession
         var whole: ONNXSession?
     }
 
     private let path: String
-    private let libraryCandidates: [String]
+    private let candidates: [String]
     private let options: Options
     private let threads: Int
     private let loaded = Mutex<Loaded?>(nil)
@@ -49,7 +49,7 @@ public final class ONNXModel: TensorModel {
     ///   - libraryCandidates: Where ONNX Runtime is looked for; see ``ONNXRuntimeLibrary/locate(candidates:)``.
     public init(path: String, libraryCandidates: [String], options: Options = Options()) {
         self.path = path
-        self.libraryCandidates = libraryCandidates
+        candidates = libraryCandidates
         self.options = options
         threads = options.threads > 0 ? options.threads : ProcessInfo.processInfo.activeProcessorCount
     }
@@ -66,14 +66,14 @@ public final class ONNXModel: TensorModel {
 
     /// - Throws: `model_unavailable` when the library or the model's file is missing, or either cannot be used.
     public func load() throws {
-        let library = try ONNXRuntimeLibrary.open(ONNXRuntimeLibrary.locate(candidates: libraryCandidates))
+        let library = try ONNXRuntimeLibrary.open(ONNXRuntimeLibrary.locate(candidates: candidates))
         guard FileManager.default.isReadableFile(atPath: path) else {
             throw MillraceError(
                 .modelUnavailable, "the model's file \(path) is missing or cannot be read",
                 hint: "check files in model.yaml; dev/setup fetches weights that are not in the repository")
         }
         let (lane, device) = try firstSession(library)
-        loaded.withLock { $0 = Loaded(library: library, device: device, lane: lane) }
+        loaded.withLock { $0 = Loaded(runtime: library, device: device, lane: lane) }
     }
 
     private func firstSession(_ library: ONNXRuntimeLibrary) throws -> (ONNXSession, ModelDevice) {
@@ -122,7 +122,7 @@ public final class ONNXModel: TensorModel {
             guard case .whole = share, current.device == .cpu, threads > 1 else { return current.lane }
             if let whole = current.whole { return whole }
             // Where there is no memory for a second one, the first is good enough.
-            guard let whole = try? session(current.library, threads: threads, device: current.device) else { return current.lane }
+            guard let whole = try? session(current.runtime, threads: threads, device: current.device) else { return current.lane }
             loaded?.whole = whole
             return whole
         }
