@@ -46,10 +46,12 @@ public struct PipelineJob: Sendable {
 }
 
 public struct PipelineOutput: Sendable {
-    public enum Content: Sendable {
+    public indirect enum Content: Sendable {
         case bytes([UInt8])
-        /// A file in the job's work directory; it is moved from there.
+        /// A file in the job's work directory.
         case file(path: String)
+        /// One after the other.
+        case joined([Content])
     }
     public var name: String
     public var mediaType: String

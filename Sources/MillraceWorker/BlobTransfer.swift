@@ -3,6 +3,7 @@ import Crypto
 import Foundation
 import MillraceCloud
 import MillraceCore
+import MillraceInference
 import MillraceWire
 import NIOCore
 import NIOHTTP1
@@ -28,18 +29,10 @@ struct BlobTransfer: Sendable {
         return destination
     }
 
-    /// Stores a local file and says what was stored.
-    func store(fileAt path: String, to access: BlobAccessGrant) async throws -> BlobDigest {
-        guard let source = FileHandle(forReadingAtPath: path) else {
-            throw JobFailure(.handlerProtocol, "the output file \(path) cannot be read")
-        }
-        defer { try? source.close() }
-        return try await store({ try source.read(upToCount: Self.chunkBytes) ?? Data() }, to: access)
-    }
-
-    func store(bytes: [UInt8], to access: BlobAccessGrant) async throws -> BlobDigest {
-        var rest: Data? = Data(bytes)
-        return try await store({ defer { rest = nil }; return rest ?? Data() }, to: access)
+    /// Stores an output and says what was stored. Files are read piece by piece.
+    func store(_ content: PipelineOutput.Content, to access: BlobAccessGrant) async throws -> BlobDigest {
+        var chunks = ContentChunks(content, chunkBytes: Self.chunkBytes)
+        return try await store({ try chunks.next() }, to: access)
     }
 
     private func store(_ next: () throws -> Data, to access: BlobAccessGrant) async throws -> BlobDigest {
@@ -123,6 +116,35 @@ struct BlobTransfer: Sendable {
             throw JobFailure(.internal, "storing a result was answered with \(response.status)", retryable: true)
         }
         return digest.finish()
+    }
+}
+
+/// An output's bytes, in pieces; an empty one is the end.
+private struct ContentChunks {
+    /// What is still to come, the next at the end.
+    private var waiting: [PipelineOutput.Content]
+    private var file: FileHandle?
+    private let chunkBytes: Int
+
+    init(_ content: PipelineOutput.Content, chunkBytes: Int) {
+        waiting = [content]
+        self.chunkBytes = chunkBytes
+    }
+
+    mutating func next() throws -> Data {
+        while true {
+            if let piece = try file?.read(upToCount: chunkBytes), !piece.isEmpty { return piece }
+            try? file?.close()
+            file = nil
+            switch waiting.popLast() {
+            case nil: return Data()
+            case .bytes(let bytes): if !bytes.isEmpty { return Data(bytes) }
+            case .joined(let parts): waiting += parts.reversed()
+            case .file(let path):
+                file = FileHandle(forReadingAtPath: path)
+                if file == nil { throw JobFailure(.handlerProtocol, "the output file \(path) cannot be read") }
+            }
+        }
     }
 }
 

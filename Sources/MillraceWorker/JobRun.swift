@@ -18,12 +18,40 @@ struct JobRun: Sendable {
     let transfer: BlobTransfer
     let results: OutputStore
     let folder: AttemptFolder
+    /// Keeps what a long job has finished.
+    let keeper: SegmentKeeper
 
     /// - Returns: the outputs, the primary one first: small ones as they are, then those in blobs.
     func outputs() async throws -> (inline: [InlineOutput], files: [JobFile]) {
         let task = try await pipeline.open(PipelineJob(request: try await request(), limits: configuration.limits))
-        if task.itemsTotal == 1 { try await runOnlyItem(of: task) } else { try await runItems(of: task) }
+        if task.itemsTotal == 1 {
+            try await runOnlyItem(of: task)
+        } else if let task = task as? any ResumableTask {
+            return try await results.store(try await resumedOutputs(of: task))
+        } else {
+            try await runItems(of: task, after: 0) {}
+        }
         return try await results.store(try await task.finish())
+    }
+
+    private func resumedOutputs(of task: any ResumableTask) async throws -> [PipelineOutput] {
+        var keeper = keeper
+        let itemsBefore = try await keeper.resume(task)
+        if itemsBefore > 0 {
+            held.log(LogLine(level: .info, message: "going on after \(itemsBefore) \(task.unit) that an earlier attempt finished"), of: leased.token)
+        }
+        do {
+            try await runItems(of: task, after: itemsBefore) { try await keeper.keepIfDue(task) }
+        } catch where held.stopReason(leased.token) == .draining {
+            // On a task of its own: this one is cancelled, and what it would ask of the gateway with it.
+            let last = Task { [keeper] in
+                var keeper = keeper
+                try await keeper.keep(task)
+            }
+            try? await last.value
+            throw error
+        }
+        return keeper.outputs(endingWith: try await task.finish())
     }
 
     private func request() async throws -> HandlerRequest {
@@ -36,8 +64,8 @@ struct JobRun: Sendable {
                     bytes: file.file.bytes))
         }
         var checkpoint: HandlerRequest.Checkpoint?
-        if let saved = leased.checkpoint {
-            checkpoint = .init(path: try await transfer.fetch(saved.file, into: folder, as: "checkpoint"), position: saved.position)
+        if let saved = leased.checkpoint, let file = saved.file {
+            checkpoint = .init(path: try await transfer.fetch(file, into: folder, as: "checkpoint"), position: saved.position)
         }
         return HandlerRequest(
             job: leased.id, endpoint: configuration.name, attempt: leased.attempt, parametersText: leased.parameters,
@@ -73,7 +101,11 @@ struct JobRun: Sendable {
     }
 
     /// Keeps a window of items on their way, so that the next ones are decoded while a batch runs.
-    private func runItems(of task: any PipelineTask) async throws {
+    ///
+    /// - Parameters:
+    ///   - itemsBefore: how many earlier attempts finished.
+    ///   - taken: called each time that an item's outcome was taken.
+    private func runItems(of task: any PipelineTask, after itemsBefore: Int, taken: () async throws -> Void) async throws {
         let window = max(2, configuration.batching.itemsMax * 2)
         try await withThrowingTaskGroup(of: (Int, ItemOutcome).self) { group in
             var (started, finished, exhausted) = (0, 0, false)
@@ -90,7 +122,8 @@ struct JobRun: Sendable {
                 } else if let (index, outcome) = try await group.next() {
                     try await take(outcome, ofItem: index, of: task)
                     finished += 1
-                    report(finished, of: task)
+                    report(itemsBefore + finished, of: task)
+                    try await taken()
                 }
             }
         }

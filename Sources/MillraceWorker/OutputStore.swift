@@ -18,14 +18,17 @@ struct OutputStore: Sendable {
 
     private func store(_ output: PipelineOutput) async throws -> JobFile {
         try Task.checkCancellation()
+        return try await storeSegment(output).file
+    }
+
+    /// Stores an output or a part of one, whatever its size, also when the attempt has been told to stop.
+    /// - Returns: what was stored, and where on this machine its bytes are, if they are.
+    func storeSegment(_ output: PipelineOutput) async throws -> (file: JobFile, path: String?) {
         let place = try await reserveBlob()
-        let digest =
-            switch output.content {
-            case .bytes(let bytes): try await transfer.store(bytes: bytes, to: place.access)
-            case .file(let path): try await transfer.store(fileAt: path, to: place.access)
-            }
-        return JobFile(
+        let digest = try await transfer.store(output.content, to: place.access)
+        let file = JobFile(
             name: output.name, filename: output.name, blob: place.blob, mediaType: output.mediaType, bytes: digest.bytes,
             sha256: digest.sha256)
+        return (file, place.access.path)
     }
 }

@@ -25,7 +25,7 @@ extension WorkerSession {
         do {
             let run = JobRun(
                 leased: leased, configuration: configuration, pipeline: engine.pipeline, batcher: batcher, decoding: decoding, held: held,
-                transfer: transfer, results: results(of: leased), folder: folder)
+                transfer: transfer, results: results(of: leased), folder: folder, keeper: keeper(of: leased, folder))
             let (inline, files) = try await run.outputs()
             return .succeeded(outputs: files, inline: inline)
         } catch where error.isDiskFull && held.stopReason(leased.token) == nil {
@@ -66,6 +66,13 @@ extension WorkerSession {
     /// A job that was waiting while this worker started paid for the start.
     func coldStart(of leased: LeasedJob) -> Double? {
         leased.createdAt < readyAt && leased.attempt == 1 ? readyAt.since(registration.startedAt).seconds : nil
+    }
+
+    private func keeper(of leased: LeasedJob, _ folder: AttemptFolder) -> SegmentKeeper {
+        SegmentKeeper(
+            leased: leased, model: configuration.modelVersion, interval: configuration.checkpointInterval, surroundings: surroundings,
+            transfer: transfer, results: results(of: leased), folder: folder
+        ) { [checkpoints] in try await checkpoints.record($0, of: leased) }
     }
 
     func results(of leased: LeasedJob) -> OutputStore {

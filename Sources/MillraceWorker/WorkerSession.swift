@@ -21,6 +21,7 @@ struct WorkerSession: Sendable {
     let held: HeldJobs
     let batcher: ItemBatcher
     let settler: Settler
+    let checkpoints: CheckpointWriter
     let decoding = Gate(limit: ProcessInfo.processInfo.activeProcessorCount)
     let executor = InferenceExecutor()
     /// Where the loops run that talk to the gateway.
@@ -54,6 +55,7 @@ struct WorkerSession: Sendable {
             try await gateway.call("/v1/worker/settle", $0, patience: Self.patienceBusy)
         }
         let checkpoints = CheckpointWriter(worker: registration.worker, gateway: gateway, transfer: transfer, held: held)
+        self.checkpoints = checkpoints
         batcher = ItemBatcher(
             runner: engine.runner,
             observer: JobObserver(held: held, logger: logger) { try await checkpoints.store(fileAt: $0, position: $1, of: $2) },

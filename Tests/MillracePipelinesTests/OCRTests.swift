@@ -13,16 +13,16 @@ struct OCRTests {
         name: "pp-ocr", runner: .onnx, pipeline: "ocr",
         files: ["detector": "PP-OCRv6_det_small.onnx", "recognizer": "PP-OCRv6_rec_small.onnx"])
 
-    private static func model() async throws -> LoadedModel {
+    static func model() async throws -> LoadedModel {
         try await LoadedModel(manifest, directory: repository.path + "/models/pp-ocr")
     }
 
-    private static func page(_ number: Int) -> HandlerRequest.File {
+    static func page(_ number: Int) -> HandlerRequest.File {
         let name = "medical-report-page\(number).png"
         return .init(name: "file", filename: name, path: report + name, mediaType: "image/png", bytes: 1)
     }
 
-    private static let pdf = HandlerRequest.File(
+    static let pdf = HandlerRequest.File(
         name: "file", filename: "report.pdf", path: report + "medical-report-4pages.pdf", mediaType: "application/pdf", bytes: 1)
 
     private static func truth(_ number: Int) throws -> String {

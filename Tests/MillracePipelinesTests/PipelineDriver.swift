@@ -132,12 +132,19 @@ func photo(_ name: String) -> HandlerRequest.File {
     .init(name: "image", filename: name, path: repository.path + "/Examples/data/photos/" + name, mediaType: "image/png", bytes: 0)
 }
 
-extension PipelineOutput {
+extension PipelineOutput.Content {
     func data() throws -> Data {
-        switch content {
+        switch self {
         case .bytes(let bytes): Data(bytes)
         case .file(let path): try Data(contentsOf: URL(filePath: path))
+        case .joined(let parts): try parts.reduce(into: Data()) { $0 += try $1.data() }
         }
+    }
+}
+
+extension PipelineOutput {
+    func data() throws -> Data {
+        try content.data()
     }
 
     func json() throws -> JSONValue {

@@ -78,6 +78,7 @@ struct EffectiveSettings {
                 "policy": ["targetWait": .string(Quantity.shown(endpoint.scaling.targetWait))],
             ],
             "runLimit": .string(Quantity.shown(endpoint.runLimit)), "retention": .string(Quantity.shown(endpoint.retention)),
+            "checkpointInterval": .string(Quantity.shown(endpoint.checkpointInterval)),
             "timeToLive": endpoint.timeToLive.map { .string(Quantity.shown($0)) } ?? .null,
             "deadline": endpoint.deadline.map { .string(Quantity.shown($0)) } ?? .null,
             "retentionMax": endpoint.retentionMax.map { .integer(Int64($0)) } ?? .null,

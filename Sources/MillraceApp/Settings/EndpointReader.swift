@@ -81,6 +81,7 @@ struct EndpointReader {
             }
         }
         if let value = reader.duration("runLimit", &faults) { endpoint.runLimit = value }
+        if let value = reader.duration("checkpointInterval", &faults) { endpoint.checkpointInterval = value }
         if let value = lifetime("timeToLive", &reader, &faults) { endpoint.timeToLive = value }
         if let value = lifetime("deadline", &reader, &faults) { endpoint.deadline = value }
         if let value = reader.duration("retention", &faults) { endpoint.retention = value }

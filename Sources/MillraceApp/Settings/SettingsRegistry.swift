@@ -51,6 +51,7 @@ public enum SettingsRegistry {
         .init(key: "scaling.policy.targetWait", variable: nil, shape: "duration", fallback: "10s", meaning: "the wait in the queue above which another worker starts"),
         .init(key: "callback", variable: nil, shape: "URL", fallback: "none", meaning: "where completions are posted when a job names no callback"),
         .init(key: "runLimit", variable: nil, shape: "duration", fallback: "1h", meaning: "how long one attempt may run"),
+        .init(key: "checkpointInterval", variable: nil, shape: "duration", fallback: "5s", meaning: "how often a table or document keeps the rows or pages that are finished; a later attempt repeats at most so much"),
         .init(key: "timeToLive", variable: nil, shape: "duration", fallback: "none", meaning: "how long a job may wait before it expires"),
         .init(key: "deadline", variable: nil, shape: "duration", fallback: "none", meaning: "how long a job may take in all, from its acceptance to its end"),
         .init(key: "retention", variable: nil, shape: "duration", fallback: "7d", meaning: "how long finished jobs and their files are kept"),

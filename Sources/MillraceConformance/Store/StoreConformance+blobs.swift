@@ -115,6 +115,31 @@ extension StoreConformance {
             _ = try await bench.settle(again, .failed(.final))
             try expectEqual(try await bench.collect(), [], "when it has failed and may be retried")
         },
+        promise("the segments of a checkpoint stay as long as one names them, and go when they were merged") { bench in
+            let job = try await bench.running()
+            var segments: [JobFile] = []
+            for _ in 0..<3 { segments.append(try await bench.reserved(writer: job.id)) }
+            for count in 1...3 {
+                let checkpoint = JobCheckpoint(position: .integer(Int64(count)), segments: Array(segments.prefix(count)))
+                try expectEqual(try await bench.renew(job, checkpoint: checkpoint), .held, "verdict")
+            }
+            _ = try await bench.crash(job)
+            let again = try head(of: try await bench.lease(try await bench.worker()))
+            try expectEqual(again.checkpoint, JobCheckpoint(position: 3, segments: segments), "checkpoint")
+            try expectEqual(try await bench.collect(), [], "while they are named")
+            let merged = try await bench.reserved(writer: job.id)
+            try expectEqual(try await bench.renew(again, checkpoint: JobCheckpoint(position: 3, segments: [merged, segments[2]])), .held, "verdict")
+            try expectEqual(try await bench.collect(), [segments[0].blob, segments[1].blob], "merged")
+            _ = try await bench.settle(again, .succeeded(outputs: [segments[2]]))
+            try expectEqual(try await bench.collect().contains(merged.blob), true, "at the end")
+        },
+        promise("a checkpoint with a segment that is not there is left out") { bench in
+            let job = try await bench.running()
+            let there = try await bench.reserved(writer: job.id)
+            let checkpoint = JobCheckpoint(position: 1, segments: [there, .fixture(bench.surroundings.makeID())])
+            try expectEqual(try await bench.renew(job, checkpoint: checkpoint), .held, "verdict")
+            try expectEqual(try await bench.found(job).checkpoint, nil, "checkpoint")
+        },
         promise("a success needs its checkpoint no longer") { bench in
             let job = try await bench.running()
             let file = try await bench.reserved(writer: job.id)

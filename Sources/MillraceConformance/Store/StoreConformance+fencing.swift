@@ -84,6 +84,6 @@ extension StoreBench {
         }
         try expectEqual(try await store.job(stale.id), before, "job", file: file, line: line)
         try expectEqual(try await store.events(of: stale.id, after: 0, limit: 1000), events, "events", file: file, line: line)
-        try expectEqual(try await store.blob(checkpoint.file.blob)?.state, .pending, "checkpoint", file: file, line: line)
+        try expectEqual(try await store.blob(checkpoint.files[0].blob)?.state, .pending, "checkpoint", file: file, line: line)
     }
 }

@@ -16,6 +16,8 @@ public struct EndpointConfiguration: Sendable, Codable, Equatable {
     public var callback: String?
     /// How long one attempt may run.
     public var runLimit: Duration = .seconds(3600)
+    /// How often a long job keeps what it has finished: a later attempt repeats at most so much.
+    public var checkpointInterval: Duration = .seconds(5)
     /// How long a job may wait in the queue before it expires; `nil`: for ever.
     public var timeToLive: Duration?
     /// How long a job may take in all, from its acceptance to its end; `nil`: for ever.

@@ -143,10 +143,11 @@ extension JobFailure: FastJSON {
 extension JobCheckpoint: FastJSON {
     public func write(to writer: inout JSONWriter) {
         writer.object { writer in
-            writer.key("file")
-            writer.value(file)
+            writer.optional("file", file)
             writer.key("position")
             writer.value(position)
+            writer.key("segments")
+            writer.values(segments)
         }
     }
 

@@ -123,14 +123,29 @@ public struct JobProgress: Sendable, Codable, Equatable {
     }
 }
 
-/// From where a later attempt goes on: a stored file and a position whose meaning belongs to the handler.
+/// From where a later attempt goes on: what is stored already, and a position whose meaning belongs to whoever set it.
 public struct JobCheckpoint: Sendable, Codable, Equatable {
-    public var file: JobFile
+    /// A handler's own file; `nil` where the segments say all.
+    public var file: JobFile?
     public var position: JSONValue
+    /// The finished beginnings of outputs, in order, those of one output under its name. A segment never changes.
+    public var segments: [JobFile]
 
-    public init(file: JobFile, position: JSONValue) {
+    public init(file: JobFile? = nil, position: JSONValue, segments: [JobFile] = []) {
         self.file = file
         self.position = position
+        self.segments = segments
+    }
+
+    /// Everything that must stay as long as the checkpoint does.
+    public var files: [JobFile] { [file].compactMap(\.self) + segments }
+
+    // Rows from before there were segments have none.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        file = try container.decodeIfPresent(JobFile.self, forKey: .file)
+        position = try container.decode(JSONValue.self, forKey: .position)
+        segments = try container.decodeIfPresent([JobFile].self, forKey: .segments) ?? []
     }
 }
 

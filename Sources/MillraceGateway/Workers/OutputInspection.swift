@@ -33,7 +33,12 @@ struct OutputInspection: Sendable {
     /// The checkpoint, or `nil` when its bytes are not there: the attempt then goes on without it.
     func checked(_ checkpoint: JobCheckpoint?, of job: JobID) async throws -> JobCheckpoint? {
         guard let checkpoint else { return nil }
-        return try await fault(in: checkpoint.file, of: job) == nil ? checkpoint : nil
+        // Segments that the job has already were looked at when they came.
+        let known = try await queue.job(job)?.checkpoint?.files ?? []
+        for file in checkpoint.files where !known.contains(file) {
+            if try await fault(in: file, of: job) != nil { return nil }
+        }
+        return checkpoint
     }
 
     private func fault(in file: JobFile, of job: JobID) async throws -> String? {

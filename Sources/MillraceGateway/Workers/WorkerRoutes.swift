@@ -107,7 +107,11 @@ struct WorkerRoutes: Sendable {
         var files: [LeasedJob.File] = []
         for input in job.files { files.append(try await file(input)) }
         var checkpoint: LeasedJob.Checkpoint?
-        if let known = job.checkpoint { checkpoint = .init(file: try await file(known.file), position: known.position) }
+        if let known = job.checkpoint {
+            checkpoint = .init(file: nil, position: known.position)
+            if let own = known.file { checkpoint?.file = try await file(own) }
+            for segment in known.segments { checkpoint?.segments.append(try await file(segment)) }
+        }
         return LeasedJob(
             id: job.id, token: token, attempt: job.attempt, createdAt: job.createdAt,
             parameters: job.parameters.isEmpty ? nil : RawJSON(.object(job.parameters)),

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// What is held in memory are the rows between the oldest that is not yet answered and the newest that was given:
 /// as many as the worker has in flight.
-final class TableTask: PipelineTask {
+final class TableTask: ResumableTask {
     private let pipeline: TextClassificationPipeline
     private let file: HandlerRequest.File
     private let workdir: String
@@ -27,6 +27,18 @@ final class TableTask: PipelineTask {
         rowsMax = job.limits.rowsMax
     }
 
+    func resume(from position: JSONValue) async throws -> Int? {
+        guard let rows = position["rows"]?.integerValue, rows > 0 else { return nil }
+        let pass = try await openedPass()
+        let (isBehind, moved) = try await pipeline.reading.run {
+            var pass = pass
+            return (try pass.skip(rows: rows), pass)
+        }
+        guard isBehind else { return nil }
+        state.withLock { $0 = moved }
+        return rows
+    }
+
     func next() async throws -> InferenceItem.Payload? {
         if state.withLock({ $0 == nil }) { try await begin() }
         return try state.withLock { pass in
@@ -40,105 +52,43 @@ final class TableTask: PipelineTask {
             let score = String(ClassScores.rounded(scores.probabilities[scores.best]))
             try state.withLock { try $0?.answer(row: index, label: pipeline.labels[scores.best], score: score) }
         } catch let failure as JobFailure {
-            throw failure.code == ErrorCode.storageFull.rawValue ? failure : failure.about("row \(index + 1)")
+            let before = state.withLock { $0?.rowsBefore ?? 0 }
+            throw failure.code == ErrorCode.storageFull.rawValue ? failure : failure.about("row \(before + index + 1)")
         }
+    }
+
+    func cut() async throws -> TaskCut? {
+        guard let (path, rows) = try state.withLock({ try $0?.cut() }) else { return nil }
+        return TaskCut(position: ["rows": .integer(Int64(rows))], parts: [Self.output(path)])
     }
 
     func finish() async throws -> [PipelineOutput] {
         if state.withLock({ $0 == nil }) { try await begin() }
         let path = try state.withLock { try $0?.close() }
         guard let path else { throw JobFailure(.internal, "the table was never opened") }
-        return [PipelineOutput(name: "result.csv", mediaType: "text/csv", content: .file(path: path))]
+        return [Self.output(path)]
+    }
+
+    private static func output(_ path: String) -> PipelineOutput {
+        PipelineOutput(name: "result.csv", mediaType: "text/csv", content: .file(path: path))
     }
 
     private func begin() async throws {
+        let pass = try await openedPass()
+        let begun = try await pipeline.reading.run {
+            var pass = pass
+            try pass.begin()
+            return pass
+        }
+        state.withLock { $0 = begun }
+    }
+
+    private func openedPass() async throws -> TablePass {
         let (path, name, rowsMax, workdir) = (file.path, columnName, rowsMax, workdir)
         let (label, score) = (pipeline.labelColumn, pipeline.scoreColumn)
-        let pass = try await pipeline.reading.run {
+        return try await pipeline.reading.run {
             let survey = try TableSurvey(path: path, column: name, rowsMax: rowsMax)
-            return try TablePass(path: path, survey: survey, target: workdir + "/result.csv", label: label, score: score)
+            return try TablePass(path: path, survey: survey, folder: workdir, label: label, score: score)
         }
-        state.withLock { $0 = pass }
-    }
-}
-
-/// The reading and writing side of one table.
-struct TablePass: Sendable {
-    private struct Row {
-        /// Empty lines before this row, as they were.
-        var before: [UInt8]
-        var record: CSVRecord
-        var answer: (label: String, score: String)?
-    }
-
-    let rowsTotal: Int
-    private let column: Int
-    private let target: String
-    private var reader: CSVReader
-    private var writer: FileWriter
-    private var blank: [UInt8] = []
-    /// Rows given and not yet written; the first is number `written`.
-    private var rows: [Row] = []
-    private var rowsDone = 0
-    private var written = 0
-
-    init(path: String, survey: TableSurvey, target: String, label: String, score: String) throws(JobFailure) {
-        rowsTotal = survey.rows
-        column = survey.column
-        self.target = target
-        reader = try CSVReader(path: path)
-        writer = try FileWriter(path: target)
-        let header = reader.header
-        if reader.hasByteOrderMark { try writer.write([0xEF, 0xBB, 0xBF]) }
-        try writer.write(reader.preamble)
-        let labelName = TableColumns.free(label, in: reader.columns)
-        let scoreName = TableColumns.free(score, in: reader.columns + [labelName])
-        try writer.write(Self.line(header, labelName, scoreName, reader.format))
-    }
-
-    /// The text of the next row, `nil` after the last.
-    mutating func nextText() throws(JobFailure) -> String? {
-        while let record = try reader.next() {
-            guard !record.isBlank else {
-                blank += record.ending
-                continue
-            }
-            rows.append(Row(before: blank, record: record))
-            blank = []
-            return String(decoding: record.fields[column], as: UTF8.self)
-        }
-        return nil
-    }
-
-    /// Takes a row's answer and writes every row that can be written now.
-    mutating func answer(row number: Int, label: String, score: String) throws(JobFailure) {
-        let index = rowsDone + number - written
-        precondition(rows.indices.contains(index) && rows[index].answer == nil, "each row is answered once")
-        rows[index].answer = (label, score)
-        guard index == rowsDone else { return }
-        while rowsDone < rows.count, let answer = rows[rowsDone].answer {
-            try writer.write(rows[rowsDone].before)
-            try writer.write(Self.line(rows[rowsDone].record, answer.label, answer.score, reader.format))
-            rowsDone += 1
-            written += 1
-        }
-        // Dropped in strides, so that a long queue is not moved once for each row.
-        if rowsDone >= 1024 || rowsDone == rows.count {
-            rows.removeFirst(rowsDone)
-            rowsDone = 0
-        }
-    }
-
-    /// Writes what is left and returns the file's path.
-    mutating func close() throws(JobFailure) -> String {
-        precondition(rows.isEmpty && written == rowsTotal, "finish() comes after every row was answered")
-        try writer.write(blank)
-        try writer.close()
-        return target
-    }
-
-    private static func line(_ record: CSVRecord, _ label: String, _ score: String, _ format: CSVFormat) -> [UInt8] {
-        let delimiter = format.delimiter.rawValue
-        return record.raw + [delimiter] + format.field(label).utf8 + [delimiter] + format.field(score).utf8 + record.ending
     }
 }

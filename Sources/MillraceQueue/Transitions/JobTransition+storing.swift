@@ -6,7 +6,7 @@ extension Job {
     /// The blobs that must stay as long as this job is kept as it is.
     public var blobsUsed: [JobFile] {
         var seen: Set<BlobID> = []
-        return (files + outputs + [checkpoint?.file].compactMap(\.self)).filter { seen.insert($0.blob).inserted }
+        return (files + outputs + (checkpoint?.files ?? [])).filter { seen.insert($0.blob).inserted }
     }
 }
 
@@ -79,10 +79,10 @@ extension AttemptReport {
 extension LeaseRenewal {
     /// The renewal as it can be recorded: a checkpoint whose bytes are not in the catalog is left out, with a log line.
     public func checked(isThere: (BlobID) throws -> Bool) rethrows -> LeaseRenewal {
-        guard let file = checkpoint?.file, try !isThere(file.blob) else { return self }
+        guard let missing = try checkpoint?.files.first(where: { try !isThere($0.blob) }) else { return self }
         var copy = self
         copy.checkpoint = nil
-        copy.logs.append(LogLine(level: .warning, message: "the checkpoint was not kept: blob \(file.blob) is not there"))
+        copy.logs.append(LogLine(level: .warning, message: "the checkpoint was not kept: blob \(missing.blob) is not there"))
         return copy
     }
 }

@@ -46,7 +46,7 @@ extension AuditedJob {
     /// - Parameter isThere: whether the bytes of a checkpoint may be used.
     mutating func renew(_ renewal: LeaseRenewal, at now: Timestamp, _ trueTime: Int64, isThere: (BlobID) -> Bool) {
         job.lease?.expiresAt = now + renewal.duration
-        if let checkpoint = renewal.checkpoint, isThere(checkpoint.file.blob) { job.checkpoint = checkpoint }
+        if let checkpoint = renewal.checkpoint, checkpoint.files.allSatisfy({ isThere($0.blob) }) { job.checkpoint = checkpoint }
         renewedAt = trueTime
         mayHaveNews = true
     }

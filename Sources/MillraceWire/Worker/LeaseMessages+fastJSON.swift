@@ -142,23 +142,25 @@ extension LeasedJob.File: FastJSON {
 extension LeasedJob.Checkpoint: FastJSON {
     public func write(to writer: inout JSONWriter) {
         writer.object { writer in
-            writer.key("file")
-            writer.value(file)
+            writer.optional("file", file)
             writer.key("position")
             writer.value(position)
+            writer.key("segments")
+            writer.values(segments)
         }
     }
 
     public init(_ reader: inout JSONReader) throws {
-        var (file, position) = (LeasedJob.File?.none, JSONValue?.none)
+        var (file, position, segments) = (LeasedJob.File?.none, JSONValue?.none, [LeasedJob.File]?.none)
         try reader.object { key, reader in
             switch key {
-            case "file": file = try reader.value()
+            case "file": file = try reader.optional()
             case "position": position = try reader.value()
+            case "segments": segments = try reader.values()
             default: try reader.skip()
             }
         }
-        self.init(file: try reader.required(file, "file"), position: try reader.required(position, "position"))
+        self.init(file: file, position: try reader.required(position, "position"), segments: try reader.required(segments, "segments"))
     }
 }
 

@@ -88,11 +88,14 @@ public struct LeasedJob: Sendable, Codable, Equatable {
         }
     }
     public struct Checkpoint: Sendable, Codable, Equatable {
-        public var file: File
+        public var file: File?
         public var position: JSONValue
-        public init(file: File, position: JSONValue) {
+        /// In order; see ``JobCheckpoint/segments``.
+        public var segments: [File]
+        public init(file: File?, position: JSONValue, segments: [File] = []) {
             self.file = file
             self.position = position
+            self.segments = segments
         }
     }
     public var id: JobID
