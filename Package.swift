@@ -100,7 +100,8 @@ let package = Package(
         .target(name: "CVips"),
         .target(name: "CPoppler"),
         .target(name: "CTurboJPEG"),
-        numericRoom("MillraceVision", uses: ["MillraceCore", "CVips", "CTurboJPEG", "CPoppler"]),
+        .target(name: "CResampling", cSettings: [.unsafeFlags(["-O3"])]),
+        numericRoom("MillraceVision", uses: ["MillraceCore", "CVips", "CTurboJPEG", "CPoppler", "CResampling"]),
         numericRoom("MillraceText", uses: ["MillraceCore"]),
         room("MillracePipelines", uses: ["MillraceInference", "MillraceVision", "MillraceText", "MillraceCore"]),
 

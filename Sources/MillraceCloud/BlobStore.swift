@@ -7,6 +7,8 @@ import MillraceCore
 public protocol BlobStore: Sendable {
     /// Begins to write a blob; its bytes can be read only after ``BlobWriter/finish()``.
     func write(_ blob: BlobID) async throws -> any BlobWriter
+    /// Stores a blob whose bytes are all here, durably. What it stands for is in its default.
+    func put(_ bytes: [UInt8], as blob: BlobID) async throws -> BlobDigest
     /// The blob's bytes, or a part of them.
     /// - Throws: `blob_unknown` when there is no finished blob of this id.
     func read(_ blob: BlobID, range: Range<Int64>?) async throws -> BlobContent
@@ -14,6 +16,19 @@ public protocol BlobStore: Sendable {
     func delete(_ blob: BlobID) async throws
     /// A right to read or write this blob without passing its bytes through the gateway.
     func grant(_ access: BlobAccess, to blob: BlobID, for validity: Duration) async throws -> BlobGrant
+}
+
+extension BlobStore {
+    public func put(_ bytes: [UInt8], as blob: BlobID) async throws -> BlobDigest {
+        let writer = try await write(blob)
+        do {
+            try await writer.append(bytes)
+            return try await writer.finish()
+        } catch {
+            await writer.abandon()
+            throw error
+        }
+    }
 }
 
 public enum BlobAccess: String, Sendable, Codable { case read, write }

@@ -7,12 +7,16 @@ public protocol InferencePipeline: Sendable {
     func open(_ job: PipelineJob) async throws -> any PipelineTask
     /// Whether making items and outputs keeps a core busy, so that it needs threads of its own and a limit. True unless said.
     var decodes: Bool { get }
+    /// Whether tasks write files, so that each job needs a folder of its own. To make one and take it away again is 4 % of a photo's
+    /// time. False unless said.
+    var writesFiles: Bool { get }
     /// Loads what only some job would otherwise load, such as decoders. Runs beside the first jobs. Nothing unless said.
     func prepare() async
 }
 
 extension InferencePipeline {
     public var decodes: Bool { true }
+    public var writesFiles: Bool { false }
     public func prepare() async {}
 }
 

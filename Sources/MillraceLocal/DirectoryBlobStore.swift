@@ -31,6 +31,15 @@ public struct DirectoryBlobStore: BlobStore {
         try await Blocking.run { try FileBlobWriter(destination: try preparedURL(of: blob), mark: surroundings.random()) }
     }
 
+    /// One visit to the threads for files, where a writer takes three: most inputs are small.
+    public func put(_ bytes: [UInt8], as blob: BlobID) async throws -> BlobDigest {
+        try await Blocking.run {
+            let writer = try FileBlobWriter(destination: try preparedURL(of: blob), mark: surroundings.random())
+            try writer.add(bytes)
+            return try writer.seal()
+        }
+    }
+
     public func read(_ blob: BlobID, range: Range<Int64>?) async throws -> BlobContent {
         let path = url(of: blob).path
         let reader = try await Blocking.run { try FileBlobReader(path: path, range: range, blob: blob) }
@@ -99,26 +108,31 @@ final class FileBlobWriter: BlobWriter {
     }
 
     func append(_ bytes: [UInt8]) async throws {
-        try await Blocking.run { [self] in
-            try state.withLock { state in
-                try FileError.writeAll(bytes, to: state.descriptor, path: temporary)
-                state.hash.update(data: bytes)
-                state.bytes += Int64(bytes.count)
-            }
-        }
+        try await Blocking.run { [self] in try add(bytes) }
     }
 
     func finish() async throws -> BlobDigest {
-        try await Blocking.run { [self] in
-            try state.withLock { state in
-                guard fsync(state.descriptor) == 0 else { throw FileError.last("sync", temporary) }
-                close(state.descriptor)
-                state.descriptor = -1
-                guard rename(temporary, destination.path) == 0 else { throw FileError.last("rename", temporary) }
-                state.finished = true
-                try FileError.syncFolder(destination.deletingLastPathComponent().path)
-                return BlobDigest(bytes: state.bytes, sha256: state.hash.finalize().hexadecimal)
-            }
+        try await Blocking.run { [self] in try seal() }
+    }
+
+    /// Blocks, as ``seal()`` does.
+    fileprivate func add(_ bytes: [UInt8]) throws {
+        try state.withLock { state in
+            try FileError.writeAll(bytes, to: state.descriptor, path: temporary)
+            state.hash.update(data: bytes)
+            state.bytes += Int64(bytes.count)
+        }
+    }
+
+    fileprivate func seal() throws -> BlobDigest {
+        try state.withLock { state in
+            guard fsync(state.descriptor) == 0 else { throw FileError.last("sync", temporary) }
+            close(state.descriptor)
+            state.descriptor = -1
+            guard rename(temporary, destination.path) == 0 else { throw FileError.last("rename", temporary) }
+            state.finished = true
+            try FileError.syncFolder(destination.deletingLastPathComponent().path)
+            return BlobDigest(bytes: state.bytes, sha256: state.hash.finalize().hexadecimal)
         }
     }
 

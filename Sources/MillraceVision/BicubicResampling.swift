@@ -1,3 +1,5 @@
+import CResampling
+
 /// A rectangle of an image in fractional pixels, from its upper left corner.
 public struct CropBox: Sendable, Equatable {
     public var left: Float
@@ -29,7 +31,8 @@ extension RGBImage {
     ///
     /// Equal to Pillow's `Image.resize(size, BICUBIC, box:)` to the last bit: the filter grows with the reduction, the
     /// coefficients are fixed-point numbers of 22 bits, and each of the two passes, first along rows, then along
-    /// columns, rounds to 8 bits. Source of the algorithm: Pillow, `src/libImaging/Resample.c`.
+    /// columns, rounds to 8 bits. Source of the algorithm: Pillow, `src/libImaging/Resample.c`. The inner loops are in C, which can
+    /// have a version for each kind of processor.
     ///
     /// - Precondition: The box lies in the image and is not empty.
     public func resampled(_ box: CropBox, width newWidth: Int, height newHeight: Int) -> RGBImage {
@@ -52,11 +55,10 @@ extension RGBImage {
 /// For every output position along one axis, the input positions that it sums up, and with what weight.
 private struct BicubicKernel {
     private static let precisionBits: Int32 = 32 - 8 - 2
-    private static let half: Int32 = 1 << (precisionBits - 1)
     private static let support = 2.0
 
-    private var starts: [Int] = []
-    private var counts: [Int] = []
+    private var starts: [Int32] = []
+    private var counts: [Int32] = []
     private var weights: [Int32] = []
     private let stride: Int
 
@@ -73,8 +75,8 @@ private struct BicubicKernel {
             var values = (start..<end).map { Self.cubic((Double($0) - center + 0.5) * (1 / filterScale)) }
             let sum = values.reduce(0, +)
             if sum != 0 { values = values.map { $0 / sum } }
-            starts.append(start)
-            counts.append(values.count)
+            starts.append(Int32(start))
+            counts.append(Int32(values.count))
             for (index, value) in values.enumerated() {
                 let scaled = value * Double(1 << Self.precisionBits)
                 weights[position * stride + index] = Int32(scaled < 0 ? scaled - 0.5 : scaled + 0.5)
@@ -83,7 +85,7 @@ private struct BicubicKernel {
     }
 
     /// The input positions that are looked at, of all output positions together.
-    var inputRange: Range<Int> { starts[0]..<(starts[starts.count - 1] + counts[counts.count - 1]) }
+    var inputRange: Range<Int> { Int(starts[0])..<Int(starts[starts.count - 1] + counts[counts.count - 1]) }
 
     /// Keys' cubic convolution with a = -0.5.
     private static func cubic(_ distance: Double) -> Double {
@@ -94,36 +96,13 @@ private struct BicubicKernel {
         return 0
     }
 
-    private static func clipped(_ sum: Int32) -> UInt8 {
-        UInt8(clamping: sum >> precisionBits)
-    }
-
     /// Each of the input's rows in `rows` to a row of as many pixels as this kernel has positions.
     func resampleRows(
         _ input: UnsafeBufferPointer<UInt8>, rowBytes: Int, _ rows: Range<Int>,
         into target: UnsafeMutableRawBufferPointer
     ) {
-        weights.withUnsafeBufferPointer { weights in
-            var output = 0
-            for row in rows {
-                for position in 0..<starts.count {
-                    var (red, green, blue) = (Self.half, Self.half, Self.half)
-                    var source = row * rowBytes + starts[position] * 3
-                    let first = position * stride
-                    for index in first..<first + counts[position] {
-                        let weight = weights[index]
-                        red &+= Int32(input[source]) &* weight
-                        green &+= Int32(input[source + 1]) &* weight
-                        blue &+= Int32(input[source + 2]) &* weight
-                        source += 3
-                    }
-                    target[output] = Self.clipped(red)
-                    target[output + 1] = Self.clipped(green)
-                    target[output + 2] = Self.clipped(blue)
-                    output += 3
-                }
-            }
-        }
+        guard let input = input.baseAddress, let output = target.bindMemory(to: UInt8.self).baseAddress else { return }
+        withC { millrace_resample_rows(&$0, input + rows.lowerBound * rowBytes, rowBytes, rows.count, output) }
     }
 
     /// The input's rows, of which the first is number `firstRow` of the whole image, to as many as this kernel has
@@ -131,16 +110,21 @@ private struct BicubicKernel {
     func resampleColumns(
         _ input: UnsafeBufferPointer<UInt8>, rowBytes: Int, firstRow: Int, into target: UnsafeMutableRawBufferPointer
     ) {
-        var sums = [Int32](repeating: 0, count: rowBytes)
-        sums.withUnsafeMutableBufferPointer { sums in
-            for position in 0..<starts.count {
-                sums.update(repeating: Self.half)
-                for index in 0..<counts[position] {
-                    let weight = weights[position * stride + index]
-                    let source = (starts[position] - firstRow + index) * rowBytes
-                    for column in 0..<rowBytes { sums[column] &+= Int32(input[source + column]) &* weight }
+        guard let input = input.baseAddress, let output = target.bindMemory(to: UInt8.self).baseAddress else { return }
+        withUnsafeTemporaryAllocation(of: Int32.self, capacity: rowBytes) { sums in
+            withC { millrace_resample_columns(&$0, input, rowBytes, firstRow, sums.baseAddress!, output) }
+        }
+    }
+
+    private func withC(_ body: (inout millrace_kernel) -> Void) {
+        starts.withUnsafeBufferPointer { starts in
+            counts.withUnsafeBufferPointer { counts in
+                weights.withUnsafeBufferPointer { weights in
+                    var kernel = millrace_kernel(
+                        starts: starts.baseAddress!, counts: counts.baseAddress!, weights: weights.baseAddress!, positions: starts.count,
+                        stride: stride, precisionBits: Self.precisionBits)
+                    body(&kernel)
                 }
-                for column in 0..<rowBytes { target[position * rowBytes + column] = Self.clipped(sums[column]) }
             }
         }
     }

@@ -76,7 +76,7 @@ struct JobRun: Sendable {
     private var needsWorkdir: Bool {
         switch configuration.manifest.runner {
         case .process: true
-        case .onnx: !leased.files.isEmpty
+        case .onnx: pipeline.writesFiles && !leased.files.isEmpty
         case .echo: false
         }
     }

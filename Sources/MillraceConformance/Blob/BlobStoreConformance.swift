@@ -20,6 +20,14 @@ public enum BlobStoreConformance {
             try expectEqual(content.bytesTotal, 100_000, "total")
             try expect(try await all(content) == bytes, "other bytes came back")
         },
+        promise("what was put at once is as what was written in pieces") { store in
+            for count in [0, 1, 100_000] {
+                let (pieces, whole) = (makeID(), makeID())
+                let digest = try await write(pattern(count), as: pieces, to: store, inChunksOf: 7_777)
+                try expectEqual(try await store.put(pattern(count), as: whole), digest, "digest")
+                try expectEqual(try await all(try await store.read(whole, range: nil)), pattern(count), "content")
+            }
+        },
         promise("an empty blob is a blob") { store in
             let id = makeID()
             let digest = try await write([], as: id, to: store)

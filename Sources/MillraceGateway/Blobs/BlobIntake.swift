@@ -13,7 +13,7 @@ struct BlobIntake: Sendable {
         let record = BlobRecord(
             id: surroundings.makeID(), tenant: tenant, createdAt: surroundings.now(), filename: filename)
         try await queue.reserve(record)
-        return IncomingBlob(record: record, writer: try await blobs.write(record.id))
+        return IncomingBlob(record: record, store: blobs)
     }
 
     /// Throws away a blob that ``begin(tenant:filename:)`` gave, also when it was finished. Its row stays pending until it is collected.
@@ -29,7 +29,9 @@ struct IncomingBlob: ~Copyable {
     private static let pieceBytes = 256 * 1024
 
     let record: BlobRecord
-    private let writer: any BlobWriter
+    private let store: any BlobStore
+    /// Opened with the second piece; most blobs are no longer than one.
+    private var writer: (any BlobWriter)?
     private var pending: [UInt8] = []
     private(set) var bytes: Int64 = 0
     /// The beginning, for telling what it is.
@@ -37,9 +39,9 @@ struct IncomingBlob: ~Copyable {
     /// The end, up to now.
     private(set) var tail: [UInt8] = []
 
-    init(record: BlobRecord, writer: any BlobWriter) {
+    init(record: BlobRecord, store: any BlobStore) {
         self.record = record
-        self.writer = writer
+        self.store = store
     }
 
     mutating func append(_ chunk: [UInt8]) async throws {
@@ -52,18 +54,22 @@ struct IncomingBlob: ~Copyable {
 
     /// Makes the blob durable.
     mutating func finish() async throws -> BlobDigest {
-        try await flush()
+        guard let writer else { return try await store.put(takePending(), as: record.id) }
+        if !pending.isEmpty { try await writer.append(takePending()) }
         return try await writer.finish()
     }
 
     func abandon() async {
-        await writer.abandon()
+        await writer?.abandon()
     }
 
     private mutating func flush() async throws {
-        guard !pending.isEmpty else { return }
-        let piece = pending
-        pending = []
-        try await writer.append(piece)
+        if writer == nil { writer = try await store.write(record.id) }
+        try await writer?.append(takePending())
+    }
+
+    private mutating func takePending() -> [UInt8] {
+        defer { pending = [] }
+        return pending
     }
 }

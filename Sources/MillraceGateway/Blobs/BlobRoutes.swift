@@ -41,7 +41,7 @@ struct BlobRoutes: Sendable {
         guard record.state == .pending else { throw MillraceError(.stateConflict, "blob \(id) is written already") }
         let tooLarge = MillraceError(.tooLarge, "a blob has at most \(ByteCount.inWords(bytesMax))")
         if let length = request.headers[.contentLength].flatMap({ Int64($0) }), length > bytesMax { throw tooLarge }
-        var incoming = IncomingBlob(record: record, writer: try await intake.blobs.write(id))
+        var incoming = IncomingBlob(record: record, store: intake.blobs)
         do {
             var body = request.body.makeAsyncIterator()
             while let piece = try await SubmissionReader.nextPiece(&body) {

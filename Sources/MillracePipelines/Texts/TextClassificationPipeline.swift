@@ -55,6 +55,9 @@ public struct TextClassificationPipeline: ModelPipeline {
         tokenizer = try WordPieceTokenizer(vocabularyAt: model.path(of: "vocab"), lowercase: lowercase)
     }
 
+    /// A table's result.
+    public var writesFiles: Bool { true }
+
     public func open(_ job: PipelineJob) async throws -> any PipelineTask {
         guard job.request.files.count <= 1 else {
             throw JobFailure(.tooManyFiles, "the job has \(job.request.files.count) files; one is taken", hint: "submit a job for each file")
