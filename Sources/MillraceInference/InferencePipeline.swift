@@ -7,12 +7,15 @@ public protocol InferencePipeline: Sendable {
     func open(_ job: PipelineJob) async throws -> any PipelineTask
     /// Whether making items and outputs keeps a core busy, so that it needs threads of its own and a limit. True unless said.
     var decodes: Bool { get }
+    /// What an item takes of a batch, in the pipeline's own unit, which `batching.costMax` counts. 1 unless said: each item is like the others.
+    func cost(of payload: InferenceItem.Payload) -> Int
     /// Loads what only some job would otherwise load, such as decoders. Runs beside the first jobs. Nothing unless said.
     func prepare() async
 }
 
 extension InferencePipeline {
     public var decodes: Bool { true }
+    public func cost(of payload: InferenceItem.Payload) -> Int { 1 }
     public func prepare() async {}
 }
 
@@ -59,5 +62,15 @@ public struct PipelineOutput: Sendable {
         self.name = name
         self.mediaType = mediaType
         self.content = content
+    }
+}
+
+extension InferenceItem.Payload {
+    /// The values of all tensors; 1 for a whole job.
+    public var valueCount: Int {
+        switch self {
+        case .tensors(let tensors): tensors.values.reduce(0) { $0 + $1.count }
+        case .request: 1
+        }
     }
 }

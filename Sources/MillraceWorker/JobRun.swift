@@ -18,12 +18,13 @@ struct JobRun: Sendable {
     let transfer: BlobTransfer
     let results: OutputStore
     let folder: AttemptFolder
+    let stages: StageClock
 
     /// - Returns: the outputs, the primary one first: small ones as they are, then those in blobs.
     func outputs() async throws -> (inline: [InlineOutput], files: [JobFile]) {
-        let task = try await pipeline.open(PipelineJob(request: try await request(), limits: configuration.limits))
+        let task = try await pipeline.open(PipelineJob(request: try await stages.measure(.fetch) { try await request() }, limits: configuration.limits))
         if task.itemsTotal == 1 { try await runOnlyItem(of: task) } else { try await runItems(of: task) }
-        return try await results.store(try await task.finish())
+        return try await stages.measure(.store) { try await results.store(try await task.finish()) }
     }
 
     private func request() async throws -> HandlerRequest {
@@ -63,7 +64,7 @@ struct JobRun: Sendable {
     /// The next item; what keeps a core busy waits for its turn.
     private func next(of task: any PipelineTask) async throws -> InferenceItem.Payload? {
         guard pipeline.decodes else { return try await task.next() }
-        return try await batcher.producing { try await decoding.enter { try await task.next() } }
+        return try await batcher.producing { try await decoding.enter { try await stages.measure(.decode) { try await task.next() } } }
     }
 
     private func take(_ outcome: ItemOutcome, ofItem index: Int, of task: any PipelineTask) async throws {
@@ -74,12 +75,11 @@ struct JobRun: Sendable {
 
     /// Keeps a window of items on their way, so that the next ones are decoded while a batch runs.
     private func runItems(of task: any PipelineTask) async throws {
-        let window = max(2, configuration.batching.itemsMax * 2)
         try await withThrowingTaskGroup(of: (Int, ItemOutcome).self) { group in
             var (started, finished, exhausted) = (0, 0, false)
             while !exhausted || finished < started {
                 try Task.checkCancellation()
-                if !exhausted, started - finished < window {
+                if !exhausted, started - finished < stages.times.window(itemsMax: configuration.batching.itemsMax) {
                     if let payload = try await next(of: task) {
                         let index = started
                         group.addTask { (index, await run(payload)) }
@@ -100,7 +100,7 @@ struct JobRun: Sendable {
         let item = batcher.makeItemID()
         held.assign(item, to: leased.token)
         defer { held.unassign(item) }
-        return await batcher.run(InferenceItem(id: item, payload: payload), of: leased.id) { [held, leased] in
+        return await batcher.run(InferenceItem(id: item, payload: payload, cost: pipeline.cost(of: payload)), of: leased.id) { [held, leased] in
             held.stopReason(leased.token) ?? .cancelled
         }
     }
