@@ -4,7 +4,8 @@ import MillraceCore
 ///
 /// The time between arrivals is an exponentially weighted mean. Only an arrival that finds other items waiting or running
 /// counts as what it is: one that finds nothing may have been sent because the one before was answered, and would not have
-/// come any sooner for being waited for. It counts as a gap that no wait is long enough for.
+/// come any sooner for being waited for. It counts as a gap that no wait is long enough for; after a long silence, all that was
+/// learnt before is forgotten.
 struct ArrivalEstimate: Sendable {
     /// Of the newest gap in the mean: a change of pace is learnt within about ten arrivals.
     private static let weight = 0.125
@@ -27,8 +28,13 @@ struct ArrivalEstimate: Sendable {
     mutating func noteArrival(at now: Timestamp, foundNothing: Bool) {
         guard last != now else { return }
         let longest = Double(waitMax.milliseconds) * 4
-        let latest = foundNothing ? nil : last.map { Double(now.since($0).milliseconds) }
-        gap += (min(max(latest ?? longest, 1), longest) - gap) * Self.weight
+        let silence = last.map { Double(now.since($0).milliseconds) } ?? longest
+        if foundNothing, silence >= longest {
+            gap = longest
+        } else {
+            let latest = foundNothing ? longest : min(max(silence, 1), longest)
+            gap += (latest - gap) * Self.weight
+        }
         last = now
     }
 

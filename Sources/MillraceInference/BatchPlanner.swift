@@ -84,11 +84,15 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
 
     /// - Parameter preparing: how many items are being made, which will come when they are.
     public mutating func next(at now: Timestamp, preparing: Int) -> Decision {
-        guard count > 0, let oldest = queues.values.lazy.compactMap(\.first?.since).min() else {
+        guard count > 0 else {
             isIdle = true
             return .idle
         }
-        if !isFull, let until = arrivals.patience(since: oldest, preparing: preparing, at: now) { return .wait(until: until) }
+        if !isFull, let oldest = queues.values.lazy.compactMap(\.first?.since).min(),
+            let until = arrivals.patience(since: oldest, preparing: preparing, at: now)
+        {
+            return .wait(until: until)
+        }
         return .run(takeBatch())
     }
 

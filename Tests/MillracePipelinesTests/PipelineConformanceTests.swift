@@ -4,6 +4,7 @@ import MillraceCore
 import MillraceInference
 import MillracePipelines
 import MillraceRunnerONNX
+import Synchronization
 import Testing
 
 /// Every pipeline with its real model: a result does not depend on who shares its batch.
@@ -78,6 +79,22 @@ import Testing
         #expect(broken == PipelineConformance.cases.count)
     }
 
+    @Test func `lines that move each other are read one a call`() async throws {
+        let work = try Workplace()
+        var models: [Swaying] = []
+        let model = try await LoadedModel(LoadedModel.ocrManifest, directory: repository.path + "/models/pp-ocr") { model in
+            models.append(Swaying(model))
+            return models[models.count - 1]
+        }
+        #expect(model.runner.remarks.count == 1)
+        #expect(models.map { $0.takeLargest() }.max() == 2, "two lines, to try it")
+        let page = repository.path + "/Examples/data/report/medical-report-page4.png"
+        let file = HandlerRequest.File(name: "file", filename: "page.png", path: page, mediaType: "image/png", bytes: 1)
+        let outputs = try await model.run([work.job(files: [file])], batch: 1)
+        #expect(try outputs[0][1].data().count > 100)
+        #expect(models.map { $0.takeLargest() } == [1, 1])
+    }
+
     private static func images(_ model: LoadedModel) throws -> PipelineSubject {
         let work = try Workplace()
         @Sendable func job(_ values: Double...) throws -> PipelineJob {
@@ -118,4 +135,37 @@ private struct Batched: TensorModel {
         try model.call(inputs, share: share, body)
     }
     func close() { model.close() }
+}
+
+/// A model whose outputs are other ones when items share a call.
+private final class Swaying: TensorModel {
+    private let model: any TensorModel
+    /// Items of the largest call.
+    private let largest = Mutex(0)
+
+    init(_ model: any TensorModel) { self.model = model }
+
+    func takeLargest() -> Int {
+        largest.withLock { largest in
+            defer { largest = 0 }
+            return largest
+        }
+    }
+
+    let quantizesAtRunTime = true
+    var signature: ModelSignature? { model.signature }
+    var lanes: Int { model.lanes }
+    var batchesPay: Bool { model.batchesPay }
+    func load() throws { try model.load() }
+    func metadata(_ key: String) throws -> String? { try model.metadata(key) }
+    func close() { model.close() }
+
+    func call<Result>(_ inputs: [TensorView], share: DeviceShare, _ body: ([TensorView]) throws -> Result) throws -> Result {
+        let items = inputs[0].shape[0]
+        largest.withLock { $0 = max($0, items) }
+        return try model.call(inputs, share: share) { outputs in
+            guard items > 1 else { return try body(outputs) }
+            return try [Tensor(outputs[0].floats.map { $0 + 0.001 }, shape: outputs[0].shape)].withViews(body)
+        }
+    }
 }
