@@ -134,7 +134,7 @@ let package = Package(
 
         // For tests only.
         room("MillraceTestSupport", uses: ["MillraceCore", "MillraceQueue", "MillraceCloud"]),
-        room("MillraceConformance", uses: ["MillraceQueue", "MillraceCloud", "MillraceCore", "MillraceTestSupport"]),
+        room("MillraceConformance", uses: ["MillraceQueue", "MillraceCloud", "MillraceInference", "MillraceCore", "MillraceTestSupport"]),
 
         room(
             "MillraceSimulation",
@@ -177,7 +177,9 @@ let package = Package(
         suite("MillraceRunnerONNXTests", uses: ["MillraceRunnerONNX", "MillraceInference", "MillraceCore"], resources: [.copy("Fixtures")]),
         suite(
             "MillracePipelinesTests",
-            uses: ["MillracePipelines", "MillraceRunnerONNX", "MillraceInference", "MillraceText", "MillraceVision", "MillraceCore"],
+            uses: [
+                "MillracePipelines", "MillraceRunnerONNX", "MillraceConformance", "MillraceInference", "MillraceText", "MillraceVision", "MillraceCore",
+            ],
             resources: [.copy("Fixtures")]),
         suite("MillraceLocalTests", uses: ["MillraceLocal", "MillraceConformance", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
         suite(

@@ -10,6 +10,8 @@ public protocol InferencePipeline: Sendable {
     /// Whether tasks write files, so that each job needs a folder of its own. To make one and take it away again is 4 % of a photo's
     /// time. False unless said.
     var writesFiles: Bool { get }
+    /// What an item takes of a batch, in the pipeline's own unit, which `batching.costMax` counts. 1 unless said: each item is like the others.
+    func cost(of payload: InferenceItem.Payload) -> Int
     /// Loads what only some job would otherwise load, such as decoders. Runs beside the first jobs. Nothing unless said.
     func prepare() async
 }
@@ -17,6 +19,7 @@ public protocol InferencePipeline: Sendable {
 extension InferencePipeline {
     public var decodes: Bool { true }
     public var writesFiles: Bool { false }
+    public func cost(of payload: InferenceItem.Payload) -> Int { 1 }
     public func prepare() async {}
 }
 
@@ -65,5 +68,15 @@ public struct PipelineOutput: Sendable {
         self.name = name
         self.mediaType = mediaType
         self.content = content
+    }
+}
+
+extension InferenceItem.Payload {
+    /// The values of all tensors; 1 for a whole job.
+    public var valueCount: Int {
+        switch self {
+        case .tensors(let tensors): tensors.values.reduce(0) { $0 + $1.count }
+        case .request: 1
+        }
     }
 }

@@ -26,25 +26,49 @@ public final class ItemBatcher: Sendable {
     private struct State {
         var planner: BatchPlanner<Pending>
         var nextID: ItemID = 1
-        /// Items being made now; while there are any, a batch that is not full may wait for them.
+        /// Items being made now; a batch that is not full may wait for them.
         var producers = 0
         /// Items in the running batch.
         var running: Set<ItemID> = []
         var closed = false
-        /// Nothing waits, and whoever adds an item must wake the loop.
-        var idle = false
+        var rest = Rest.none
+
+        /// Whether whoever has just added items must wake the loop. The first one who asks is told so.
+        mutating func mustWake() -> Bool {
+            switch rest {
+            case .none: return false
+            case .waiting where !planner.isFull: return false
+            case .idle, .waiting:
+                rest = .none
+                return true
+            }
+        }
+    }
+    /// What the loop rests for.
+    private enum Rest {
+        case none
+        /// Nothing waits: any item wakes it.
+        case idle
+        /// A batch waits for more items: the one that fills it wakes it.
+        case waiting
     }
 
     private let runner: any ModelRunner
     private let observer: any ItemObserver
     private let surroundings: Surroundings
+    private let onBatch: @Sendable (_ items: Int, _ duration: Duration) -> Void
     private let state: Mutex<State>
     private let (wake, wakeUp) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    public init(runner: any ModelRunner, observer: any ItemObserver, policy: BatchingPolicy, surroundings: Surroundings) {
+    /// - Parameter onBatch: Told of each batch that ran how many items it had, and how long the runner took.
+    public init(
+        runner: any ModelRunner, observer: any ItemObserver, policy: BatchingPolicy, surroundings: Surroundings,
+        onBatch: @escaping @Sendable (_ items: Int, _ duration: Duration) -> Void = { _, _ in }
+    ) {
         self.runner = runner
         self.observer = observer
         self.surroundings = surroundings
+        self.onBatch = onBatch
         state = Mutex(State(planner: BatchPlanner(policy)))
     }
 
@@ -58,9 +82,16 @@ public final class ItemBatcher: Sendable {
 
     /// Marks that an item is being made (fetched, decoded), for the time of `body`.
     public func producing<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+        let begun = surroundings.now()
         state.withLock { $0.producers += 1 }
         // No need to wake the loop: where items wait for more, it looks again by itself.
-        defer { state.withLock { $0.producers -= 1 } }
+        defer {
+            let duration = surroundings.now().since(begun)
+            state.withLock { state in
+                state.producers -= 1
+                state.planner.notePreparation(took: duration)
+            }
+        }
         return try await body()
     }
 
@@ -68,15 +99,15 @@ public final class ItemBatcher: Sendable {
     public func run(_ item: InferenceItem, of job: JobID, reason: @escaping @Sendable () -> CancellationReason) async -> ItemOutcome {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let (refused, wasIdle) = state.withLock { state in
+                let (refused, mustWake) = state.withLock { state in
                     // Checked under the lock: a cancellation that came before is seen here, a later one finds the item.
                     if state.closed || Task.isCancelled { return (true, false) }
-                    state.planner.add(Pending(item: item, job: job, answer: .task(continuation)), id: item.id, of: job, at: surroundings.now())
-                    defer { state.idle = false }
-                    return (false, state.idle)
+                    let pending = Pending(item: item, job: job, answer: .task(continuation))
+                    state.planner.add(pending, id: item.id, cost: item.cost, of: job, at: surroundings.now())
+                    return (false, state.mustWake())
                 }
                 if refused { continuation.resume(returning: .cancelled) }
-                if wasIdle { wakeUp.yield() }
+                if mustWake { wakeUp.yield() }
             }
         } onCancel: {
             cancel(item.id, of: job, reason: reason())
@@ -101,17 +132,16 @@ public final class ItemBatcher: Sendable {
     public func submit(_ submissions: [Submission]) {
         guard !submissions.isEmpty else { return }
         let now = surroundings.now()
-        let (refused, wasIdle) = state.withLock { state in
+        let (refused, mustWake) = state.withLock { state in
             if state.closed { return (true, false) }
             for submission in submissions {
                 let pending = Pending(item: submission.item, job: submission.job, answer: .callback(submission.answer))
-                state.planner.add(pending, id: submission.item.id, of: submission.job, at: now)
+                state.planner.add(pending, id: submission.item.id, cost: submission.item.cost, of: submission.job, at: now)
             }
-            defer { state.idle = false }
-            return (false, state.idle)
+            return (false, state.mustWake())
         }
         if refused { for submission in submissions { submission.answer(.cancelled) } }
-        if wasIdle { wakeUp.yield() }
+        if mustWake { wakeUp.yield() }
     }
 
     /// Stops an item: one that waits is answered at once, one that runs when its runner lets go of it.
@@ -134,7 +164,7 @@ public final class ItemBatcher: Sendable {
                 await run(batch[...])
                 state.withLock { $0.running = [] }
             case .wait(let until):
-                await pause(until: until)
+                await pause(until: until, &hints)
             case .idle:
                 guard await hints.next() != nil else { return }
             }
@@ -143,26 +173,41 @@ public final class ItemBatcher: Sendable {
 
     private func decide() -> BatchPlanner<Pending>.Decision {
         state.withLock { state in
-            let decision = state.planner.next(at: surroundings.now(), moreExpected: state.producers > 0)
-            // Under the same lock: a cancellation finds every item either waiting or running.
-            if case .run(let batch) = decision { state.running = Set(batch.map(\.item.id)) }
-            if case .idle = decision { state.idle = true }
+            let decision = state.planner.next(at: surroundings.now(), preparing: state.producers)
+            switch decision {
+            case .run(let batch):
+                // Under the same lock: a cancellation finds every item either waiting or running.
+                state.running = Set(batch.map(\.item.id))
+                state.rest = .none
+            case .wait: state.rest = .waiting
+            case .idle: state.rest = .idle
+            }
             return decision
         }
     }
 
-    private func pause(until: Timestamp) async {
-        // Short (milliseconds), so it need not end early when more items come.
-        try? await surroundings.sleep(min(until.since(surroundings.now()), .milliseconds(5)))
+    /// Returns at the latest in 5 ms, to see whether what was awaited is still being made; sooner when the batch is full.
+    private func pause(until: Timestamp, _ hints: inout AsyncStream<Void>.Iterator) async {
+        let duration = min(until.since(surroundings.now()), .milliseconds(5))
+        // Ends with this function, without a hint if it is still asleep then.
+        async let _: Void? = try? ring(after: duration)
+        _ = await hints.next()
+    }
+
+    private func ring(after duration: Duration) async throws {
+        try await surroundings.sleep(duration)
+        wakeUp.yield()
     }
 
     private func run(_ batch: ArraySlice<Pending>) async {
         do {
+            let begun = Surroundings.monotonic()
             let outcomes = try await runner.run(batch.map(\.item), observer: observer)
+            onBatch(batch.count, Surroundings.monotonic() - begun)
             precondition(outcomes.count == batch.count, "a runner answers for every item")
             for (pending, outcome) in zip(batch, outcomes) { pending.answer.resume(returning: outcome) }
         } catch BatchFailure.outOfMemory(let message) {
-            state.withLock { $0.planner.shrink(below: batch.count) }
+            state.withLock { $0.planner.shrink(below: batch.reduce(0) { $0 + $1.item.cost }) }
             await runHalves(
                 of: batch,
                 failure: JobFailure(
@@ -191,9 +236,7 @@ public final class ItemBatcher: Sendable {
     private func close() {
         let waiting = state.withLock { state in
             state.closed = true
-            var waiting: [Pending] = []
-            while case .run(let batch) = state.planner.next(at: surroundings.now(), moreExpected: false) { waiting += batch }
-            return waiting
+            return state.planner.removeAll()
         }
         for pending in waiting { pending.answer.resume(returning: .cancelled) }
     }

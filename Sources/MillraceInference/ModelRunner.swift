@@ -16,6 +16,12 @@ public protocol ModelRunner: Sendable {
     func close() async
     /// Names, shapes and types of what the model takes and gives, where the runner knows them.
     var signature: ModelSignature? { get }
+    /// What an operator should know about how the loaded model is run. Nothing unless said.
+    var remarks: [String] { get }
+}
+
+extension ModelRunner {
+    public var remarks: [String] { [] }
 }
 
 /// An item's number within one worker process.
@@ -33,10 +39,13 @@ public struct InferenceItem: Sendable {
     }
     public var id: ItemID
     public var payload: Payload
+    /// What the item takes of a batch, in its pipeline's unit (``InferencePipeline/cost(of:)``); at least 1.
+    public var cost: Int
 
-    public init(id: ItemID, payload: Payload) {
+    public init(id: ItemID, payload: Payload, cost: Int = 1) {
         self.id = id
         self.payload = payload
+        self.cost = max(1, cost)
     }
 }
 

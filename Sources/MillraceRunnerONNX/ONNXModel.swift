@@ -62,6 +62,8 @@ public final class ONNXModel: TensorModel {
     /// A GPU runs one call after the other anyway.
     public var lanes: Int { device ?? .cpu == .cpu ? threads : 1 }
 
+    public var quantizesAtRunTime: Bool { ONNXOperators.quantizeAtRunTime(inFileAt: path) }
+
     public var batchesPay: Bool { device ?? .cpu != .cpu }
 
     /// - Throws: `model_unavailable` when the library or the model's file is missing, or either cannot be used.

@@ -20,18 +20,20 @@ struct JobRun: Sendable {
     let folder: AttemptFolder
     /// Keeps what a long job has finished.
     let keeper: SegmentKeeper
+    let stages: StageClock
 
     /// - Returns: the outputs, the primary one first: small ones as they are, then those in blobs.
     func outputs() async throws -> (inline: [InlineOutput], files: [JobFile]) {
-        let task = try await pipeline.open(PipelineJob(request: try await request(), limits: configuration.limits))
+        let task = try await pipeline.open(PipelineJob(request: try await stages.measure(.fetch) { try await request() }, limits: configuration.limits))
         if task.itemsTotal == 1 {
             try await runOnlyItem(of: task)
         } else if let task = task as? any ResumableTask {
-            return try await results.store(try await resumedOutputs(of: task))
+            let outputs = try await resumedOutputs(of: task)
+            return try await stages.measure(.store) { try await results.store(outputs) }
         } else {
             try await runItems(of: task, after: 0) {}
         }
-        return try await results.store(try await task.finish())
+        return try await stages.measure(.store) { try await results.store(try await task.finish()) }
     }
 
     private func resumedOutputs(of task: any ResumableTask) async throws -> [PipelineOutput] {
@@ -91,7 +93,7 @@ struct JobRun: Sendable {
     /// The next item; what keeps a core busy waits for its turn.
     private func next(of task: any PipelineTask) async throws -> InferenceItem.Payload? {
         guard pipeline.decodes else { return try await task.next() }
-        return try await batcher.producing { try await decoding.enter { try await task.next() } }
+        return try await batcher.producing { try await decoding.enter { try await stages.measure(.decode) { try await task.next() } } }
     }
 
     private func take(_ outcome: ItemOutcome, ofItem index: Int, of task: any PipelineTask) async throws {
@@ -106,12 +108,11 @@ struct JobRun: Sendable {
     ///   - itemsBefore: how many earlier attempts finished.
     ///   - taken: called each time that an item's outcome was taken.
     private func runItems(of task: any PipelineTask, after itemsBefore: Int, taken: () async throws -> Void) async throws {
-        let window = max(2, configuration.batching.itemsMax * 2)
         try await withThrowingTaskGroup(of: (Int, ItemOutcome).self) { group in
             var (started, finished, exhausted) = (0, 0, false)
             while !exhausted || finished < started {
                 try Task.checkCancellation()
-                if !exhausted, started - finished < window {
+                if !exhausted, started - finished < stages.times.window(itemsMax: configuration.batching.itemsMax) {
                     if let payload = try await next(of: task) {
                         let index = started
                         group.addTask { (index, await run(payload)) }
@@ -133,7 +134,7 @@ struct JobRun: Sendable {
         let item = batcher.makeItemID()
         held.assign(item, to: leased.token)
         defer { held.unassign(item) }
-        return await batcher.run(InferenceItem(id: item, payload: payload), of: leased.id) { [held, leased] in
+        return await batcher.run(InferenceItem(id: item, payload: payload, cost: pipeline.cost(of: payload)), of: leased.id) { [held, leased] in
             held.stopReason(leased.token) ?? .cancelled
         }
     }

@@ -71,6 +71,7 @@ public struct Worker: Service {
             if error is CancellationError { return await engine.runner.close() }
             throw error
         }
+        for remark in engine.runner.remarks { logger.warning("\(remark)") }
         // Unstructured: jobs are taken meanwhile, and whoever needs it waits for it.
         Task { await engine.pipeline.prepare() }
         let session = WorkerSession(

@@ -25,7 +25,7 @@ extension WorkerSession {
         do {
             let run = JobRun(
                 leased: leased, configuration: configuration, pipeline: engine.pipeline, batcher: batcher, decoding: decoding, held: held,
-                transfer: transfer, results: results(of: leased), folder: folder, keeper: keeper(of: leased, folder))
+                transfer: transfer, results: results(of: leased), folder: folder, keeper: keeper(of: leased, folder), stages: stages)
             let (inline, files) = try await run.outputs()
             return .succeeded(outputs: files, inline: inline)
         } catch where error.isDiskFull && held.stopReason(leased.token) == nil {

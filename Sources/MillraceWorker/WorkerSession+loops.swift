@@ -5,10 +5,14 @@ import MillraceInference
 import MillraceWire
 
 extension WorkerSession {
-    /// How many jobs to hold: a handler takes what one batch holds; a native model also has the next batch prepared meanwhile.
+    /// How many jobs to hold: a handler takes what one batch holds; a native model also has the next ones prepared meanwhile.
     private var jobsMax: Int {
         let items = max(1, configuration.batching.itemsMax)
-        return configuration.manifest.runner == .process ? items : items * 2
+        switch configuration.manifest.runner {
+        case .process: return items
+        case .echo: return items * 2
+        case .onnx: return stages.times.jobsHeld(itemsMax: items)
+        }
     }
 
     /// How long places gather, while most are taken, before jobs are asked for: small jobs end by the hundred in that time.
@@ -22,15 +26,17 @@ extension WorkerSession {
     ///
     /// - Returns: the number of free places; `nil` once the worker is to stop.
     private func roomForMore() async -> Int? {
-        let taken = jobsMax / 2
+        // Asked once: it may change while this waits.
+        let places = jobsMax
+        let taken = places / 2
         if held.count > taken {
             // A stop must not wait for a job to end: the drain has its own deadline.
             _ = try? await shutdown.race {
-                await held.waitForRoom(below: jobsMax)
+                await held.waitForRoom(below: places)
                 await within(Self.gatherMax) { await held.waitForRoom(below: taken + 1) }
             }
         }
-        return shutdown.isRaised || Task.isCancelled ? nil : jobsMax - held.count
+        return shutdown.isRaised || Task.isCancelled ? nil : places - held.count
     }
 
     private func within(_ limit: Duration, _ body: @escaping @Sendable () async -> Void) async {
@@ -88,6 +94,7 @@ extension WorkerSession {
 
     /// Lets held jobs end, then gives back what is left.
     func drain() async {
+        logger.debug("stages", metadata: stages.times.logged)
         guard !held.isEmpty else { return }
         logger.info("draining", metadata: ["jobs.held": "\(held.count)"])
         // Within the fleet's own deadline there must be room for a handler's tear-down and for the last words.
@@ -140,5 +147,13 @@ extension WorkerSession {
             }
         }
         if answer.draining { shutdown.raise() }
+    }
+}
+
+extension StageTimes {
+    fileprivate var logged: Logger.Metadata {
+        var metadata: Logger.Metadata = [:]
+        for stage in Stage.allCases { metadata["\(stage.rawValue).seconds"] = self[stage].map { "\($0)" } }
+        return metadata
     }
 }

@@ -28,6 +28,7 @@ struct WorkerSession: Sendable {
     let control: EventLoopExecutor
     let shutdown = ShutdownFlag()
     let requests = RequestCount()
+    let stages: StageClock
 
     /// How long an idle worker looks for its gateway before it ends itself, so that none is left behind for ever.
     static let patienceIdle: Duration = .seconds(30)
@@ -49,8 +50,9 @@ struct WorkerSession: Sendable {
         self.readyAt = readyAt
         self.surroundings = surroundings
         self.logger = logger
-        let held = HeldJobs()
+        let (held, stages) = (HeldJobs(), StageClock())
         self.held = held
+        self.stages = stages
         settler = Settler(worker: registration.worker, held: held, logger: logger) {
             try await gateway.call("/v1/worker/settle", $0, patience: Self.patienceBusy)
         }
@@ -59,7 +61,8 @@ struct WorkerSession: Sendable {
         batcher = ItemBatcher(
             runner: engine.runner,
             observer: JobObserver(held: held, logger: logger) { try await checkpoints.store(fileAt: $0, position: $1, of: $2) },
-            policy: configuration.batching, surroundings: surroundings)
+            policy: configuration.batching, surroundings: surroundings
+        ) { stages.note(.run, $1.seconds / Double(max(1, $0))) }
     }
 
     /// Where batches run: what decodes keeps a core busy, a handler's checkpoints are copied and synced, an echo does neither.

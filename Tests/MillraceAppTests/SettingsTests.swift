@@ -56,7 +56,7 @@ import Testing
             endpoints:
               ocr:
                 model: model
-                batching: { itemsMax: 3, waitMax: 5ms }
+                batching: { itemsMax: 3, costMax: 4000, waitMax: 5ms }
                 retry: { attemptsMax: 2, backoffBase: 2s }
                 limits: { bytesMax: 2MiB }
                 scaling: { max: 7, policy: { targetWait: 3s } }
@@ -66,6 +66,7 @@ import Testing
         #expect(endpoint.name == "ocr")
         #expect(endpoint.manifest.name == "m")
         #expect(endpoint.batching.itemsMax == 3)
+        #expect(endpoint.batching.costMax == 4000)
         #expect(endpoint.batching.waitMax == .milliseconds(5))
         #expect(endpoint.retry == RetryPolicy(attemptsMax: 2, backoffBase: .seconds(2)))
         #expect(endpoint.limits.bytesMax == 2 << 20)

@@ -1,5 +1,6 @@
 import MillraceCore
 import MillraceInference
+import MillraceTestSupport
 import Synchronization
 import Testing
 
@@ -127,11 +128,62 @@ import Testing
         }
     }
 
-    private func submit(_ values: Range<Int>, on batcher: ItemBatcher) -> AsyncStream<ItemOutcome> {
+    @Test func `a batch that becomes full while it waits runs at once`() async throws {
+        let clock = ManualClock()
+        var policy = BatchingPolicy()
+        policy.itemsMax = 2
+        let batcher = ItemBatcher(
+            runner: ScriptedRunner { batch in batch.map { .tensors(["out": $0.tensor]) } }, observer: SilentObserver(), policy: policy,
+            surroundings: clock.surroundings)
+        let runs = Task { await batcher.run() }
+        let (begun, made) = (AsyncStream<Void>.makeStream(), AsyncStream<Void>.makeStream())
+        let maker = Task {
+            await batcher.producing {
+                begun.continuation.yield()
+                for await _ in made.stream {}
+            }
+        }
+        for await _ in begun.stream { break }
+        var first = submit(1..<2, on: batcher).makeAsyncIterator()
+        // The loop waits for the item that is being made; time stands still, so only the second item can end the wait.
+        try await clock.waitForSleepers(1)
+        var second = submit(2..<3, on: batcher).makeAsyncIterator()
+        guard case .tensors? = await first.next(), case .tensors? = await second.next() else {
+            Issue.record("expected both to be run")
+            return
+        }
+        made.continuation.finish()
+        await maker.value
+        runs.cancel()
+        await runs.value
+    }
+
+    @Test func `what had no room is remembered by its cost`() async {
+        let sizes = Sizes()
+        let runner = ScriptedRunner { batch in
+            if batch.reduce(0, { $0 + $1.cost }) > 100 { throw BatchFailure.outOfMemory("no room") }
+            sizes.note(batch.count)
+            return batch.map { .tensors(["out": $0.tensor]) }
+        }
+        await withBatcher(runner) { batcher, _ in
+            for (values, cost) in [(0..<2, 80), (2..<66, 2)] {
+                var answers = submit(values, cost: cost, on: batcher).makeAsyncIterator()
+                for _ in values {
+                    guard case .tensors? = await answers.next() else {
+                        Issue.record("expected every item to be run")
+                        return
+                    }
+                }
+            }
+            #expect(sizes.largest == 16)
+        }
+    }
+
+    private func submit(_ values: Range<Int>, cost: Int = 1, on batcher: ItemBatcher) -> AsyncStream<ItemOutcome> {
         let (answers, continuation) = AsyncStream<ItemOutcome>.makeStream()
         batcher.submit(
             values.map { value in
-                ItemBatcher.Submission(item: .init(id: ItemID(value), payload: payload(value)), job: job) { continuation.yield($0) }
+                ItemBatcher.Submission(item: .init(id: ItemID(value), payload: payload(value), cost: cost), job: job) { continuation.yield($0) }
             })
         return answers
     }
@@ -154,6 +206,12 @@ import Testing
         runs.cancel()
         await runs.value
     }
+}
+
+private final class Sizes: Sendable {
+    private let state = Mutex(0)
+    var largest: Int { state.withLock { $0 } }
+    func note(_ size: Int) { state.withLock { $0 = max($0, size) } }
 }
 
 private func payload(_ value: Int) -> InferenceItem.Payload { .tensors(["in": Tensor([Int64(value)], shape: [1])]) }

@@ -9,13 +9,9 @@ import Testing
 @Suite("OCR", .serialized)
 struct OCRTests {
     private static let report = repository.path + "/Examples/data/report/"
-    private static let manifest = ModelManifest(
-        name: "pp-ocr", runner: .onnx, pipeline: "ocr",
-        files: ["detector": "PP-OCRv6_det_small.onnx", "recognizer": "PP-OCRv6_rec_small.onnx"])
+    private static let manifest = LoadedModel.ocrManifest
 
-    static func model() async throws -> LoadedModel {
-        try await LoadedModel(manifest, directory: repository.path + "/models/pp-ocr")
-    }
+    static func model() async throws -> LoadedModel { try await .ocr() }
 
     static func page(_ number: Int) -> HandlerRequest.File {
         let name = "medical-report-page\(number).png"

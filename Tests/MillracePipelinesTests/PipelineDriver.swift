@@ -1,4 +1,5 @@
 import Foundation
+import MillraceConformance
 import MillraceCore
 import MillraceInference
 import MillracePipelines
@@ -18,14 +19,16 @@ struct LoadedModel {
     var pipeline: any ModelPipeline
 
     /// - Throws: When ONNX Runtime is not there; a test without it fails, it is not skipped.
-    init(_ manifest: ModelManifest, directory: String) async throws {
+    init(
+        _ manifest: ModelManifest, directory: String, changing change: (any TensorModel) -> any TensorModel = { $0 }
+    ) async throws {
         let given = ProcessInfo.processInfo.environment["MILLRACE_ONNXRUNTIME"].map { [$0] } ?? []
         let files = ModelFiles(manifest: manifest, directory: directory)
         pipeline = try PipelineRegistry.standard(pdf: .inThisProcess).pipeline(for: manifest, directory: directory)
         runner = try pipeline.makeRunner { role in
-            ONNXModel(
+            change(ONNXModel(
                 path: try files.path(of: role),
-                libraryCandidates: given + [repository.path + "/.venv/lib/python3*/site-packages/onnxruntime/capi"], options: .init(threads: 2))
+                libraryCandidates: given + [repository.path + "/.venv/lib/python3*/site-packages/onnxruntime/capi"], options: .init(threads: 2)))
         }
         try await runner.load()
     }
@@ -54,39 +57,18 @@ struct LoadedModel {
         files: ["model": "minilm-sentiment-w8.onnx", "labels": "labels.txt", "vocab": "vocab.txt"],
         options: ["tokensMax": 96, "lowercase": true])
 
-    /// Runs jobs as a worker does: items of all jobs in turns, in batches, answered batch by batch.
-    ///
-    /// - Parameter backwards: Answers a batch's items from the last to the first.
+    static func ocr() async throws -> LoadedModel {
+        try await LoadedModel(ocrManifest, directory: repository.path + "/models/pp-ocr")
+    }
+
+    static let ocrManifest = ModelManifest(
+        name: "pp-ocr", runner: .onnx, pipeline: "ocr",
+        files: ["detector": "PP-OCRv6_det_small.onnx", "recognizer": "PP-OCRv6_rec_small.onnx"])
+
+    var driver: PipelineDriver { PipelineDriver(runner: runner, pipeline: pipeline) }
+
     func run(_ jobs: [PipelineJob], batch: Int, backwards: Bool = false) async throws -> [[PipelineOutput]] {
-        var tasks: [any PipelineTask] = []
-        for job in jobs { tasks.append(try await pipeline.open(job)) }
-        var open = Array(tasks.indices)
-        var given = [Int](repeating: 0, count: tasks.count)
-        var waiting: [(task: Int, index: Int, item: InferenceItem)] = []
-        func flush() async throws {
-            guard !waiting.isEmpty else { return }
-            let outcomes = try await runner.run(waiting.map(\.item), observer: SilentObserver())
-            let answered = Array(zip(waiting, outcomes))
-            for (entry, outcome) in backwards ? answered.reversed() : answered {
-                try await tasks[entry.task].accept(outcome, ofItem: entry.index)
-            }
-            waiting = []
-        }
-        while !open.isEmpty {
-            for task in open {
-                guard let payload = try await tasks[task].next() else {
-                    open.removeAll { $0 == task }
-                    continue
-                }
-                waiting.append((task, given[task], InferenceItem(id: ItemID(waiting.count), payload: payload)))
-                given[task] += 1
-                if waiting.count == batch { try await flush() }
-            }
-        }
-        try await flush()
-        var outputs: [[PipelineOutput]] = []
-        for task in tasks { outputs.append(try await task.finish()) }
-        return outputs
+        try await driver.run(jobs, batch: batch, backwards: backwards)
     }
 }
 

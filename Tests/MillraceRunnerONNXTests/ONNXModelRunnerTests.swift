@@ -120,6 +120,33 @@ struct ONNXModelRunnerTests {
         #expect(await code(model: folder + "/double.onnx", candidates: ["/lib/x86_64-linux-gnu/libm.so.6", "/usr/lib/libm.so.6"]) == .modelUnavailable)
     }
 
+    @Test func `a model that quantises at run time is tried when it is loaded, and what was found is told`() async throws {
+        let runner = try await runner("dynamic-int8")
+        #expect(runner.remarks.count == 1)
+        let drift = try #require(try await runner.measureDrift())
+        #expect(drift.value > BatchDrift.limit && !drift.isTolerable)
+    }
+
+    @Test func `a model that computes each item for itself is not suspected, and measures as such`() async throws {
+        let runner = try await runner("double")
+        #expect(runner.remarks.isEmpty)
+        #expect(try await runner.measureDrift() == BatchDrift(0))
+        #expect(try await MillraceRunnerONNXTests.runner("single").measureDrift() == nil, "one item a call")
+    }
+
+    @Test(arguments: [
+        ("models/efficientnet-lite0/efficientnet-lite0.onnx", false), ("models/minilm-sentiment/minilm-sentiment-w8.onnx", false),
+        ("models/pp-ocr/PP-OCRv6_rec_small.onnx", false), ("Tests/MillraceRunnerONNXTests/Fixtures/dynamic-int8.onnx", true),
+        ("README.md", false), ("nowhere.onnx", false),
+    ])
+    func `whether a model quantises at run time is told from its nodes in no time`(path: String, quantises: Bool) {
+        let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let model = ONNXModel(path: repository.path + "/" + path, libraryCandidates: [])
+        #expect(model.quantizesAtRunTime == quantises)
+        let taken = ContinuousClock().measure { _ = model.quantizesAtRunTime }
+        print("\(path): \(taken)")
+    }
+
     @Test func `a runner that was not loaded says so`() async throws {
         let runner = TensorModelRunner(ONNXModel(path: "x.onnx", libraryCandidates: []))
         await #expect(throws: MillraceError.self) { try await runner.run([["x": Tensor([1] as [Float], shape: [1])]]) }

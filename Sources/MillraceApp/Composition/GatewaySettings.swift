@@ -62,7 +62,11 @@ struct EffectiveSettings {
         [
             "model": .string(endpoint.modelDirectory), "modelVersion": .string(endpoint.modelVersion),
             "runner": .string(endpoint.manifest.runner.rawValue),
-            "batching": ["itemsMax": .integer(Int64(endpoint.batching.itemsMax)), "waitMax": .string(Quantity.shown(endpoint.batching.waitMax))],
+            "batching": [
+                "itemsMax": .integer(Int64(endpoint.batching.itemsMax)),
+                "costMax": endpoint.batching.costMax.map { .integer(Int64($0)) } ?? .null,
+                "waitMax": .string(Quantity.shown(endpoint.batching.waitMax)),
+            ],
             "retry": [
                 "attemptsMax": .integer(Int64(endpoint.retry.attemptsMax)), "crashesMax": .integer(Int64(endpoint.retry.crashesMax)),
                 "backoffBase": .string(Quantity.shown(endpoint.retry.backoffBase)), "backoffMax": .string(Quantity.shown(endpoint.retry.backoffMax)),

@@ -20,9 +20,9 @@ public struct Doctor: Sendable {
         }
     }
 
-    private let settings: Settings
+    let settings: Settings
     private let searchPath: String
-    private let locations: RuntimeLocations
+    let locations: RuntimeLocations
 
     public init(settings: Settings, searchPath: String) {
         self.settings = settings
@@ -140,11 +140,15 @@ public struct Doctor: Sendable {
         settings.endpoints.contains { $0.manifest.runner == runner }
     }
 
-    private func ok(_ check: String, _ detail: String) -> Finding {
+    func note(_ check: String, _ detail: String, _ remedy: String?) -> Finding {
+        Finding(check: check, status: .note, detail: detail, remedy: remedy)
+    }
+
+    func ok(_ check: String, _ detail: String) -> Finding {
         Finding(check: check, status: .ok, detail: detail, remedy: nil)
     }
 
-    private func fault(_ check: String, _ detail: String, _ remedy: String) -> Finding {
+    func fault(_ check: String, _ detail: String, _ remedy: String) -> Finding {
         Finding(check: check, status: .fault, detail: detail, remedy: remedy)
     }
 }

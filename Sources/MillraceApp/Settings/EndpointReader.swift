@@ -55,6 +55,7 @@ struct EndpointReader {
     private func fill(_ endpoint: inout EndpointConfiguration, from reader: inout MappingReader, _ faults: inout Faults) {
         reader.mapping("batching", &faults) { reader, faults in
             if let value = reader.integer("itemsMax", &faults, in: 1...4096) { endpoint.batching.itemsMax = value }
+            if let value = reader.integer("costMax", &faults, in: 1...Int.max) { endpoint.batching.costMax = value }
             if let value = reader.duration("waitMax", &faults) { endpoint.batching.waitMax = value }
         }
         if let value = reader.value("device", "auto, cpu or gpu", &faults, { $0.scalar.flatMap { DeviceChoice(rawValue: $0.string) } }) {

@@ -54,7 +54,9 @@ public struct EndpointLimits: Sendable, Codable, Equatable {
 public struct BatchingPolicy: Sendable, Codable, Equatable {
     /// Items in one call of the model.
     public var itemsMax = 16
-    /// How long an item waits for others to fill its batch.
+    /// What the items of one call may cost together, in the pipeline's unit; one alone may always run. `nil`: no limit.
+    public var costMax: Int?
+    /// How long an item waits at most for others to fill its batch.
     public var waitMax: Duration = .milliseconds(20)
 
     public init() {}

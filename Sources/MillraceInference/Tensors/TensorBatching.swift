@@ -12,7 +12,9 @@ struct TensorBatching: Sendable {
     /// The batch axis where the model fixes it; such a model is always given as many items, the last one repeated.
     let fixedCount: Int?
     /// Which inputs are filled up with 0.
-    private let padded: [Bool]
+    let padded: [Bool]
+    /// Whether items may share a call and be filled up; else each has one of its own, with copies of itself where the model fixes the batch axis.
+    var sharesCalls = true
     /// In one call the longest text has at most so many times the tokens of the shortest.
     private static let lengthSpread = 1.5
 
@@ -62,6 +64,7 @@ struct TensorBatching: Sendable {
     ///   - lanes: How many calls run at a time: no call has more than its share of the items.
     ///   - batchesPay: ``TensorModel/batchesPay``. Texts always share calls: one alone has too little to compute with each weight.
     func calls(for items: [(position: Int, tensors: [String: Tensor])], lanes: Int, batchesPay: Bool) -> [[Int]] {
+        guard sharesCalls else { return items.map { [$0.position] } }
         let share = batchesPay || padded.contains(true) ? (items.count + lanes - 1) / max(lanes, 1) : 1
         var groups: [[[Int]]: [Int]] = [:]
         var order: [[[Int]]] = []

@@ -15,6 +15,9 @@ public protocol TensorModel: Sendable {
     /// Whether a call of several items takes less time than as many calls of one. On a CPU the items of one call only drive each
     /// other out of its caches: photos through a server went 9 % faster one by one.
     var batchesPay: Bool { get }
+    /// Whether the model chooses the scale of quantised tensors while it runs, so that what else is in a call may move an item's outputs.
+    /// A suspicion, cheap to tell; false unless said.
+    var quantizesAtRunTime: Bool { get }
     /// Runs the model once and gives its outputs to `body`, for as long as that runs.
     ///
     /// - Parameters:
@@ -24,6 +27,10 @@ public protocol TensorModel: Sendable {
     func call<Result>(_ inputs: [TensorView], share: DeviceShare, _ body: ([TensorView]) throws -> Result) throws -> Result
     /// Gives the memory back once the calls that run have ended.
     func close()
+}
+
+extension TensorModel {
+    public var quantizesAtRunTime: Bool { false }
 }
 
 /// How much of the device one call may take.

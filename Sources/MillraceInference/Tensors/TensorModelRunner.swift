@@ -7,11 +7,17 @@ import Synchronization
 /// Items carry tensors without the batch axis; ``TensorBatching`` says how they are put together. An item that does not
 /// fit the model's ports fails alone, with `invalid_input`. The model computes on threads of its own, outside of
 /// Swift's cooperative pool: a batch is cut so that every lane of the model has its part.
-public final class TensorModelRunner: ModelRunner {
+///
+/// A model that quantises at run time is tried when it is loaded: where the items of a call move each other's outputs, each
+/// gets a call of its own.
+public final class TensorModelRunner: ModelRunner, DriftMeasuring {
     private let model: any TensorModel
+    /// Examples to try the model with; made up by its ports when there are none.
+    private let examples: @Sendable () -> [[String: Tensor]]
     private let queue = BlockingQueue(label: "millrace.inference.model")
     private struct State {
         var batching: TensorBatching?
+        var remarks: [String] = []
         /// Seconds that a lone call took in one lane: models that take long are given the whole device when nothing else runs.
         var loneCallSeconds = 0.0
     }
@@ -21,25 +27,52 @@ public final class TensorModelRunner: ModelRunner {
     /// Nanoseconds since 1970, to see how long calls take.
     private let clock: @Sendable () -> Int64
 
-    public init(_ model: any TensorModel, clock: @escaping @Sendable () -> Int64 = Surroundings.wallNanoseconds) {
+    /// - Parameter examples: At least two items as they may come, to see whether they move each other; none where the ports tell enough.
+    public init(
+        _ model: any TensorModel, examples: @escaping @Sendable () -> [[String: Tensor]] = { [] },
+        clock: @escaping @Sendable () -> Int64 = Surroundings.wallNanoseconds
+    ) {
         self.model = model
+        self.examples = examples
         self.clock = clock
     }
 
     public var signature: ModelSignature? { model.signature }
+    public var remarks: [String] { state.withLock { $0.remarks } }
 
     /// Loads the model and runs it once where its ports say how large an example is.
     /// - Throws: `model_unavailable` when the model cannot be used.
     public func load() async throws {
-        let model = model
-        let batching = try await queue.run {
+        let (model, examples) = (model, examples)
+        let (batching, remarks) = try await queue.run {
             try model.load()
             guard let signature = model.signature else { throw MillraceError(.modelUnavailable, "the model has no ports") }
-            let batching = try TensorBatching(signature: signature)
+            var batching = try TensorBatching(signature: signature)
             try batching.blank().map { try $0.withViews { try model.call($0, share: .lane) { _ in } } }
-            return batching
+            let remark = model.quantizesAtRunTime ? Self.suspicion(of: model, batching, examples()) : nil
+            batching.sharesCalls = remark == nil
+            return (batching, remark.map { [$0] } ?? [])
         }
-        state.withLock { $0.batching = batching }
+        state.withLock { state in
+            state.batching = batching
+            state.remarks = remarks
+        }
+    }
+
+    /// Why items must not share calls; `nil`: they may.
+    private static func suspicion(of model: any TensorModel, _ batching: TensorBatching, _ examples: [[String: Tensor]]) -> String? {
+        do {
+            let drift = try batching.drift(of: model, examples: examples)
+            return drift.flatMap { $0.isTolerable ? nil : $0.remark("the model") }
+        } catch {
+            return "the model quantises at run time, and takes no made-up example that would show whether items move each other: each item is given a call of its own"
+        }
+    }
+
+    public func measureDrift() async throws -> BatchDrift? {
+        guard let batching = state.withLock({ $0.batching }) else { throw MillraceError(.modelUnavailable, "the model is not loaded") }
+        let (model, examples) = (model, examples)
+        return try await queue.run { try batching.drift(of: model, examples: examples()) }
     }
 
     /// - Throws: ``BatchFailure/outOfMemory(_:)`` or ``BatchFailure/unattributed(_:)`` (`model_error`);

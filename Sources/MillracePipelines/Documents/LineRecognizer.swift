@@ -25,7 +25,7 @@ struct LineRecognizer: Sendable {
 
     let model: any TensorModel
     let decoder: CTCDecoder
-    let settings: Settings
+    var settings: Settings
 
     /// A line that is cut out and waits to be read.
     struct Line: Sendable {
@@ -59,6 +59,33 @@ struct LineRecognizer: Sendable {
     }
 
     func read(_ call: Call, share: DeviceShare) throws -> [CTCDecoder.Line] {
+        let tensor = tensor(of: call)
+        return try [tensor].withViews { inputs in
+            try model.call(inputs, share: share) { try lines(in: $0, count: call.lines.count) }
+        }
+    }
+
+    /// How far a line's probabilities move when another shares its call: a blank line and one full of strokes, alone and together.
+    func drift() throws -> BatchDrift {
+        let width = settings.widthMin
+        let lines = [0, 97].map { step in
+            let pixels = (0..<width * settings.lineHeight * 3).map { UInt8(255 - $0 / 9 * step % 256) }
+            return Line(image: RGBImage(width: width, height: settings.lineHeight, pixels: pixels), page: 0, region: 0)
+        }
+        func outputs(_ lines: [Line]) throws -> Tensor {
+            try [tensor(of: Call(width: width, lines: lines))].withViews { inputs in
+                try model.call(inputs, share: .lane) { results -> Tensor in
+                    guard let output = results.first, output.element == .float32 else { throw JobFailure(.modelError, "the recogniser gave no probabilities") }
+                    return output.tensor
+                }
+            }
+        }
+        let together = try outputs(lines).floats
+        let alone = try lines.flatMap { try outputs([$0]).floats }
+        return BatchDrift(zip(alone, together).reduce(0) { max($0, Double(abs($1.0 - $1.1))) })
+    }
+
+    private func tensor(of call: Call) -> Tensor {
         let valuesEach = 3 * settings.lineHeight * call.width
         let input = [Float](unsafeUninitializedCapacity: valuesEach * call.lines.count) { values, initialized in
             values.initialize(repeating: 0)
@@ -69,10 +96,7 @@ struct LineRecognizer: Sendable {
             }
             initialized = valuesEach * call.lines.count
         }
-        let tensor = Tensor(input, shape: [call.lines.count, 3, settings.lineHeight, call.width])
-        return try [tensor].withViews { inputs in
-            try model.call(inputs, share: share) { try lines(in: $0, count: call.lines.count) }
-        }
+        return Tensor(input, shape: [call.lines.count, 3, settings.lineHeight, call.width])
     }
 
     private func lines(in outputs: [TensorView], count: Int) throws -> [CTCDecoder.Line] {

@@ -27,6 +27,8 @@ import Synchronization
 /// Outputs: `result.json`, `{"pages": [{"file", "page", "width", "height", "lines": [{"text", "confidence", "polygon"}], "text"}]}`, the
 /// lines in reading order, polygons in pixels of the page, clockwise from the text's upper left corner; and `text.txt`, pages parted
 /// by a form feed.
+///
+/// An item's cost: the page's pixels, as it goes through the models.
 public struct OCRPipeline: ModelPipeline {
     static let modelRoles = ["detector", "recognizer"]
 
@@ -43,6 +45,8 @@ public struct OCRPipeline: ModelPipeline {
     public func makeRunner(_ open: (_ role: String) throws -> any TensorModel) throws -> any ModelRunner {
         PageReader(detector: try open(Self.modelRoles[0]), recognizer: try open(Self.modelRoles[1]), settings: settings)
     }
+
+    public func cost(of payload: InferenceItem.Payload) -> Int { max(1, payload.valueCount / 3) }
 
     public func prepare() async {
         try? await decoding.run { ImageDecoder.prepare() }

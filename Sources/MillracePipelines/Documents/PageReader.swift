@@ -7,8 +7,8 @@ import Synchronization
 /// Runs OCR on batches of pages: every page through the detector, then the lines of all pages through the recogniser.
 ///
 /// An item is one page, ``PageImage``; its outcome is ``PageLines``. Pages and calls of lines run side by side in the models' lanes;
-/// a page that is alone is given the whole device.
-final class PageReader: ModelRunner {
+/// a page that is alone is given the whole device. Lines whose recogniser lets them move each other get calls of their own.
+final class PageReader: ModelRunner, DriftMeasuring {
     private let detector: any TensorModel
     private let recognizer: any TensorModel
     private let settings: OCRSettings
@@ -17,6 +17,7 @@ final class PageReader: ModelRunner {
         var stages: (detector: TextDetector, recognizer: LineRecognizer)?
         /// Pages of the running batch that nobody wants any more.
         var unwanted: Set<ItemID> = []
+        var remarks: [String] = []
     }
     private let state = Mutex(State())
 
@@ -27,17 +28,18 @@ final class PageReader: ModelRunner {
     }
 
     var signature: ModelSignature? { nil }
+    var remarks: [String] { state.withLock { $0.remarks } }
 
     /// Loads both models and reads a blank page, so that the first real one is as fast as the second.
     /// - Throws: `model_unavailable`; `invalid_manifest` when there are no characters for the recogniser's classes.
     func load() async throws {
         let (detector, recognizer, settings) = (detector, recognizer, settings)
-        let stages = try await queue.run {
+        let (stages, remarks) = try await queue.run { () -> ((detector: TextDetector, recognizer: LineRecognizer), [String]) in
             try detector.load()
             try recognizer.load()
             try Self.check(detector, "detector")
             try Self.check(recognizer, "recognizer")
-            let stages = (
+            var stages = (
                 detector: TextDetector(model: detector, settings: settings.detector),
                 recognizer: LineRecognizer(
                     model: recognizer, decoder: CTCDecoder(characters: try settings.characters(of: recognizer)), settings: settings.recognizer)
@@ -47,9 +49,22 @@ final class PageReader: ModelRunner {
             _ = try stages.recognizer.read(.init(width: settings.recognizer.widthStep, lines: [
                 .init(image: RGBImage(width: 1, height: settings.recognizer.lineHeight, pixels: Array(repeating: 255, count: settings.recognizer.lineHeight * 3)), page: 0, region: 0),
             ]), share: .lane)
-            return stages
+            // Pages always have calls of their own.
+            guard recognizer.quantizesAtRunTime else { return (stages, []) }
+            let drift = try stages.recognizer.drift()
+            guard !drift.isTolerable else { return (stages, []) }
+            stages.recognizer.settings.linesMax = 1
+            return (stages, [drift.remark("the recogniser")])
         }
-        state.withLock { $0.stages = stages }
+        state.withLock { state in
+            state.stages = stages
+            state.remarks = remarks
+        }
+    }
+
+    func measureDrift() async throws -> BatchDrift? {
+        guard let stages = state.withLock({ $0.stages }) else { throw MillraceError(.modelUnavailable, "the models are not loaded") }
+        return try await queue.run { try stages.recognizer.drift() }
     }
 
     private static func check(_ model: any TensorModel, _ role: String) throws {

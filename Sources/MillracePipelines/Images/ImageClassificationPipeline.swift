@@ -22,6 +22,8 @@ import MillraceVision
 /// Output `result.json`: `{"images": [{"file": ..., "classes": [{"index", "label", "probability"}, ...]}]}`, the
 /// images in the order of the job's files, the classes by falling probability. A photo that cannot be read fails the
 /// job, with the photo's name in the message.
+///
+/// An item's cost: the pixels that the model sees, `size * size`.
 public struct ImageClassificationPipeline: ModelPipeline {
     let labels: [String]
     let size: Int
@@ -47,6 +49,16 @@ public struct ImageClassificationPipeline: ModelPipeline {
         try options.finish()
         labels = try model.lines(of: "labels")
     }
+
+    /// A grey photo, and a noisy one of all colours.
+    public var examples: [[String: Tensor]] {
+        [[0, 0, 0], [151, 199, 233]].map { (steps: [Int]) -> [String: Tensor] in
+            let pixels = (0..<size * size).flatMap { index in steps.map { UInt8(truncatingIfNeeded: 117 + index * $0) } }
+            return [input: Tensor(RGBImage(width: size, height: size, pixels: pixels).planes(normalization), shape: [3, size, size])]
+        }
+    }
+
+    public func cost(of payload: InferenceItem.Payload) -> Int { size * size }
 
     public func prepare() async {
         try? await decoding.run { ImageDecoder.prepare() }

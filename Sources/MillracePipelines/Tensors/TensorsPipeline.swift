@@ -14,7 +14,7 @@ import MillraceText
 ///
 /// Option `elements` names the element type of inputs in the first two forms, such as `{input_ids: int64}`; others are
 /// `float32`. Shapes are checked against the model's own. A value that is not a number comes out as `null`.
-/// Output file: `result.json`.
+/// Output file: `result.json`. An item's cost: the values of all its inputs.
 public struct TensorsPipeline: ModelPipeline {
     let elements: [String: Tensor.Element]
     private let reading = BlockingQueue(label: "millrace.tensors", concurrent: true)
@@ -33,6 +33,8 @@ public struct TensorsPipeline: ModelPipeline {
         try options.finish()
         self.elements = elements
     }
+
+    public func cost(of payload: InferenceItem.Payload) -> Int { payload.valueCount }
 
     public func open(_ job: PipelineJob) async throws -> any PipelineTask {
         guard job.request.files.count <= 1 else {

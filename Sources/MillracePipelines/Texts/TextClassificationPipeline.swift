@@ -27,6 +27,9 @@ import MillraceText
 /// **Texts as JSON**, in the request or as a file: `{"text": "..."}`, `{"texts": ["...", ...]}`, a string, or an array
 /// of strings; a `.txt` file is one text. Output `result.json`:
 /// `{"results": [{"label", "score", "logits": [...], "scores": {label: ...}}, ...]}` in the order given.
+///
+/// An item's cost: its tokens. Texts of one call are filled up to the longest, which adds at most half: texts whose lengths
+/// differ by more go into separate calls.
 public struct TextClassificationPipeline: ModelPipeline {
     let labels: [String]
     let tokenizer: WordPieceTokenizer
@@ -80,6 +83,17 @@ public struct TextClassificationPipeline: ModelPipeline {
         case .text:
             return TextListTask(pipeline: self, texts: [try await reading.run { try TextFile.read(path: file.path) }])
         }
+    }
+
+    public var examples: [[String: Tensor]] {
+        let words = "I would not have thought that the new version could be so much slower than the old one, and yet here we are."
+        return ["good", words, "Great!!!", words + " " + words].compactMap { text -> [String: Tensor]? in
+            if case .tensors(let tensors) = payload(of: text) { tensors } else { nil }
+        }
+    }
+
+    public func cost(of payload: InferenceItem.Payload) -> Int {
+        if case .tensors(let tensors) = payload { tensors["input_ids"]?.count ?? 1 } else { 1 }
     }
 
     /// The model's inputs for one text, each `int64 [tokens]`.

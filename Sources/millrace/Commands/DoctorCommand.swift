@@ -3,12 +3,13 @@ import Foundation
 import MillraceApp
 import MillraceCore
 
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Check this machine and say how to mend what is wrong.",
         discussion: """
             Looks at the settings, the models, ONNX Runtime, Python, poppler, the data directory, the disk, the port and the GPU.
+            Loads each ONNX model and measures whether items that share a call move each other's results, at most 60 s each.
             Ends with 1 when something is at fault.
 
             Example:
@@ -18,11 +19,14 @@ struct DoctorCommand: ParsableCommand {
     @OptionGroup var options: SettingsOptions
     @Flag(help: "Print JSON.") var json = false
 
-    func run() throws {
+    @Flag(help: "Do not load the models to measure whether items that share a call move each other's results.") var skipModels = false
+
+    func run() async throws {
         let environment = ProcessInfo.processInfo.environment
         let findings: [Doctor.Finding]
         do {
-            findings = Doctor(settings: try options.load(), searchPath: environment["PATH"] ?? "").findings()
+            let doctor = Doctor(settings: try options.load(), searchPath: environment["PATH"] ?? "")
+            findings = doctor.findings() + (skipModels ? [] : await doctor.measureModels())
         } catch let error as MillraceError {
             findings = [.init(check: "settings", status: .fault, detail: error.message, remedy: error.hint ?? "mend the settings, then run this again")]
         }

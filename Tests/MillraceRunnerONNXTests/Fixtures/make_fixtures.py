@@ -27,3 +27,9 @@ model("greedy", [n("ConstantOfShape", ["x"], ["y"])], [("x", T.INT64, ["b"])], [
 model("kinds", [n("Identity", ["a"], ["c"]), n("Identity", ["b"], ["d"]), n("Cast", ["a"], ["e"], to=T.DOUBLE)],
       [("a", T.INT32, ["n", 2]), ("b", T.UINT8, ["n", 2])], [("c", T.INT32, ["n", 2]), ("d", T.UINT8, ["n", 2]), ("e", T.DOUBLE, ["n", 2])])
 model("scalar-input", [n("Mul", ["x", "k"], ["y"])], [("x", T.FLOAT, ["b", 1]), ("k", T.FLOAT, [])], [("y", T.FLOAT, ["b", 1])])
+# As onnxruntime's quantize_dynamic makes it: the scale of x is chosen by the range of all that is in the call.
+weights = ((np.arange(32).reshape(8, 4) * 37) % 255 - 127).astype(np.int8)
+model("dynamic-int8", [n("DynamicQuantizeLinear", ["x"], ["xq", "xs", "xz"]), n("MatMulInteger", ["xq", "w", "xz", "wz"], ["i"]),
+                       n("Cast", ["i"], ["f"], to=T.FLOAT), n("Mul", ["xs", "ws"], ["s"]), n("Mul", ["f", "s"], ["y"])],
+      [("x", T.FLOAT, ["b", 8])], [("y", T.FLOAT, ["b", 4])],
+      [("w", weights), ("wz", np.int8(0)), ("ws", np.float32(0.01))])
