@@ -96,7 +96,8 @@ let package = Package(
         room("MillraceInference", uses: ["MillraceCore"], [collections]),
         .target(name: "COnnxRuntime"),
         room("MillraceRunnerONNX", uses: ["MillraceInference", "MillraceCore", "COnnxRuntime"]),
-        room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceWire", "MillraceCore"], [subprocess, systemPackage, nio, nioPosix, nioFoundation, log]),
+        room("MillraceProcesses", uses: ["MillraceCore"], [subprocess, systemPackage]),
+        room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceProcesses", "MillraceWire", "MillraceCore"], [nio, nioPosix, nioFoundation, log]),
         .target(name: "CVips"),
         .target(name: "CPoppler"),
         .target(name: "CTurboJPEG"),
@@ -113,7 +114,7 @@ let package = Package(
             "MillraceApp",
             uses: [
                 "MillraceGateway", "MillraceWorker", "MillraceQueueSQLite", "MillraceLocal", "MillraceScaling",
-                "MillraceRunnerONNX", "MillraceRunnerProcess", "MillracePipelines", "MillraceQueue", "MillraceCloud",
+                "MillraceRunnerONNX", "MillraceRunnerProcess", "MillraceProcesses", "MillracePipelines", "MillraceQueue", "MillraceCloud",
                 "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore",
             ], [yams, log, metrics, lifecycle, signals, httpClient, nioPosix, crypto]),
         room("MillraceCommands", uses: ["MillraceClient", "MillraceWire", "MillraceCore"], [arguments]),
@@ -149,8 +150,10 @@ let package = Package(
             name: "MillraceFakeServer", dependencies: ["MillraceWire", "MillraceCore", nio, nioPosix, nioHTTP],
             path: "Tests/MillraceFakeServer", swiftSettings: settings),
 
+        suite("MillraceProcessesTests", uses: ["MillraceProcesses", "MillraceCore"]),
         suite(
-            "MillraceRunnerProcessTests", uses: ["MillraceRunnerProcess", "MillraceInference", "MillraceWire", "MillraceCore"],
+            "MillraceRunnerProcessTests",
+            uses: ["MillraceRunnerProcess", "MillraceInference", "MillraceProcesses", "MillraceWire", "MillraceCore"],
             [log], resources: [.copy("Peers")]),
         suite("MillraceClientTests", uses: ["MillraceClient", "MillraceFakeServer", "MillraceWire", "MillraceCore"]),
         suite(

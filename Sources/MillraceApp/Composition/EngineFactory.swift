@@ -2,6 +2,7 @@ import Logging
 import MillraceCore
 import MillraceInference
 import MillracePipelines
+import MillraceProcesses
 import MillraceRunnerONNX
 import MillraceRunnerProcess
 import MillraceWorker
@@ -45,7 +46,7 @@ struct EngineFactory: Sendable {
                 .modelUnavailable, "\(endpoint.name) asks for device: gpu, and this machine has none",
                 hint: "start the container with its GPUs (docker run --gpus all), or set device: auto")
         }
-        var handlerEnvironment = ProcessRunnerConfiguration.cleanEnvironment(from: environment)
+        var handlerEnvironment = ChildCommand.cleanEnvironment(from: environment)
         handlerEnvironment["MILLRACE_PAGES_MAX"] = String(endpoint.limits.pagesMax)
         handlerEnvironment["MILLRACE_PIXELS_MAX"] = String(endpoint.limits.pixelsMax)
         handlerEnvironment["MILLRACE_DEVICE"] = endpoint.device.rawValue
