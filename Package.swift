@@ -98,6 +98,7 @@ let package = Package(
         room("MillraceRunnerONNX", uses: ["MillraceInference", "MillraceCore", "COnnxRuntime"]),
         room("MillraceProcesses", uses: ["MillraceCore"], [subprocess, systemPackage]),
         room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceProcesses", "MillraceWire", "MillraceCore"], [nio, nioPosix, nioFoundation, log]),
+        room("MillraceRunnerHTTP", uses: ["MillraceInference", "MillraceProcesses", "MillraceCore"], [httpClient, nio, nioPosix, nioHTTP, log]),
         .target(name: "CVips"),
         .target(name: "CPoppler"),
         .target(name: "CTurboJPEG"),
@@ -114,7 +115,7 @@ let package = Package(
             "MillraceApp",
             uses: [
                 "MillraceGateway", "MillraceWorker", "MillraceQueueSQLite", "MillraceLocal", "MillraceScaling",
-                "MillraceRunnerONNX", "MillraceRunnerProcess", "MillraceProcesses", "MillracePipelines", "MillraceQueue", "MillraceCloud",
+                "MillraceRunnerONNX", "MillraceRunnerProcess", "MillraceRunnerHTTP", "MillraceProcesses", "MillracePipelines", "MillraceQueue", "MillraceCloud",
                 "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore",
             ], [yams, log, metrics, lifecycle, signals, httpClient, nioPosix, crypto]),
         room("MillraceCommands", uses: ["MillraceClient", "MillraceWire", "MillraceCore"], [arguments]),
@@ -151,6 +152,9 @@ let package = Package(
             path: "Tests/MillraceFakeServer", swiftSettings: settings),
 
         suite("MillraceProcessesTests", uses: ["MillraceProcesses", "MillraceCore"]),
+        suite(
+            "MillraceRunnerHTTPTests", uses: ["MillraceRunnerHTTP", "MillraceInference", "MillraceProcesses", "MillraceCore"],
+            [log], resources: [.copy("Peers")]),
         suite(
             "MillraceRunnerProcessTests",
             uses: ["MillraceRunnerProcess", "MillraceInference", "MillraceProcesses", "MillraceWire", "MillraceCore"],

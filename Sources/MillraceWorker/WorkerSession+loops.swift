@@ -5,10 +5,14 @@ import MillraceInference
 import MillraceWire
 
 extension WorkerSession {
-    /// How many jobs to hold: a handler takes what one batch holds; a native model also has the next batch prepared meanwhile.
+    /// How many jobs to hold: a handler or a model server takes what one batch holds; a native model also has the next batch
+    /// prepared meanwhile.
     private var jobsMax: Int {
         let items = max(1, configuration.batching.itemsMax)
-        return configuration.manifest.runner == .process ? items : items * 2
+        return switch configuration.manifest.runner {
+        case .process, .http: items
+        case .onnx, .echo: items * 2
+        }
     }
 
     /// How long places gather, while most are taken, before jobs are asked for: small jobs end by the hundred in that time.
