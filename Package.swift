@@ -96,7 +96,9 @@ let package = Package(
         room("MillraceInference", uses: ["MillraceCore"], [collections]),
         .target(name: "COnnxRuntime"),
         room("MillraceRunnerONNX", uses: ["MillraceInference", "MillraceCore", "COnnxRuntime"]),
-        room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceWire", "MillraceCore"], [subprocess, systemPackage, nio, nioPosix, nioFoundation, log]),
+        room("MillraceProcesses", uses: ["MillraceCore"], [subprocess, systemPackage]),
+        room("MillraceRunnerProcess", uses: ["MillraceInference", "MillraceProcesses", "MillraceWire", "MillraceCore"], [nio, nioPosix, nioFoundation, log]),
+        room("MillraceRunnerHTTP", uses: ["MillraceInference", "MillraceProcesses", "MillraceCore"], [httpClient, nio, nioPosix, nioHTTP, log]),
         .target(name: "CVips"),
         .target(name: "CPoppler"),
         .target(name: "CTurboJPEG"),
@@ -114,7 +116,7 @@ let package = Package(
             "MillraceApp",
             uses: [
                 "MillraceGateway", "MillraceWorker", "MillraceQueueSQLite", "MillraceLocal", "MillraceScaling",
-                "MillraceRunnerONNX", "MillraceRunnerProcess", "MillracePipelines", "MillraceQueue", "MillraceCloud",
+                "MillraceRunnerONNX", "MillraceRunnerProcess", "MillraceRunnerHTTP", "MillraceProcesses", "MillracePipelines", "MillraceQueue", "MillraceCloud",
                 "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore",
             ], [yams, log, metrics, lifecycle, signals, httpClient, nioPosix, crypto]),
         room("MillraceCommands", uses: ["MillraceClient", "MillraceWire", "MillraceCore"], [arguments]),
@@ -150,8 +152,13 @@ let package = Package(
             name: "MillraceFakeServer", dependencies: ["MillraceWire", "MillraceCore", nio, nioPosix, nioHTTP],
             path: "Tests/MillraceFakeServer", swiftSettings: settings),
 
+        suite("MillraceProcessesTests", uses: ["MillraceProcesses", "MillraceCore"]),
         suite(
-            "MillraceRunnerProcessTests", uses: ["MillraceRunnerProcess", "MillraceInference", "MillraceWire", "MillraceCore"],
+            "MillraceRunnerHTTPTests", uses: ["MillraceRunnerHTTP", "MillraceInference", "MillraceProcesses", "MillraceCore"],
+            [log], resources: [.copy("Peers")]),
+        suite(
+            "MillraceRunnerProcessTests",
+            uses: ["MillraceRunnerProcess", "MillraceInference", "MillraceProcesses", "MillraceWire", "MillraceCore"],
             [log], resources: [.copy("Peers")]),
         suite("MillraceClientTests", uses: ["MillraceClient", "MillraceFakeServer", "MillraceWire", "MillraceCore"]),
         suite(

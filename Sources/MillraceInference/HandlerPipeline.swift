@@ -1,7 +1,7 @@
 import MillraceCore
 import Synchronization
 
-/// The pipeline of handler processes: the job is one item, and what the handler answers is the job's output.
+/// The pipeline of handler processes and model servers: the job is one item, and what they answer is the job's output.
 public struct HandlerPipeline: InferencePipeline {
     public init() {}
 

@@ -1,6 +1,6 @@
 import MillraceCore
 
-/// What runs a model: ONNX Runtime, a handler process, a container.
+/// What runs a model: ONNX Runtime, a handler process, a model server.
 ///
 /// A runner is loaded once, runs one batch at a time and is closed once. It knows nothing of jobs, queues or leases.
 public protocol ModelRunner: Sendable {
@@ -34,7 +34,7 @@ public struct InferenceItem: Sendable {
     public enum Payload: Sendable {
         /// One example without its batch axis, by input name.
         case tensors([String: Tensor])
-        /// A whole job for a handler process.
+        /// A whole job for a handler process or a model server.
         case request(HandlerRequest)
     }
     public var id: ItemID
@@ -66,7 +66,7 @@ public protocol ItemObserver: Sendable {
     func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws
 }
 
-/// A job as a handler process sees it.
+/// A job as a handler process or a model server sees it.
 public struct HandlerRequest: Sendable, Equatable {
     public struct File: Sendable, Codable, Equatable {
         public var name: String

@@ -1,6 +1,7 @@
 import Logging
 import MillraceCore
 import MillraceInference
+import MillraceProcesses
 import MillraceWire
 import Synchronization
 
@@ -42,7 +43,7 @@ public final class ProcessModelRunner: ModelRunner {
         self.configuration = configuration
         self.logger = logger
         self.surroundings = surroundings
-        state = Mutex(State(backoff: RestartBackoff(configuration.limits)))
+        state = Mutex(State(backoff: RestartBackoff(base: configuration.limits.restartBackoffBase, max: configuration.limits.restartBackoffMax)))
     }
 
     public var signature: ModelSignature? { nil }

@@ -1,4 +1,5 @@
 import MillraceCore
+import MillraceProcesses
 
 /// How a handler process is started and how patient its runner is.
 public struct ProcessRunnerConfiguration: Sendable, Equatable {
@@ -12,7 +13,7 @@ public struct ProcessRunnerConfiguration: Sendable, Equatable {
     /// The directory that holds the package `millrace`, put on `PYTHONPATH`; `nil`: none.
     public var shimDirectory: String?
     /// Everything else that the handler finds in its environment. Nothing is inherited:
-    /// ``cleanEnvironment(from:)`` picks what a handler needs of this process's own.
+    /// ``ChildCommand/cleanEnvironment(from:)`` picks what a handler needs of this process's own.
     public var environment: [String: String]
     /// Where the directory of the socket is made; short, for a socket's path has at most 107 bytes.
     public var temporaryDirectory: String
@@ -20,7 +21,7 @@ public struct ProcessRunnerConfiguration: Sendable, Equatable {
 
     public init(
         command: [String], modelDirectory: String, python: String = "python3", shimDirectory: String? = nil,
-        environment: [String: String] = Self.cleanEnvironment(from: [:]), temporaryDirectory: String = "/tmp",
+        environment: [String: String] = ChildCommand.cleanEnvironment(from: [:]), temporaryDirectory: String = "/tmp",
         limits: ProcessRunnerLimits = .init()
     ) {
         self.command = command
@@ -30,16 +31,6 @@ public struct ProcessRunnerConfiguration: Sendable, Equatable {
         self.environment = environment
         self.temporaryDirectory = temporaryDirectory
         self.limits = limits
-    }
-
-    /// What of an environment is a handler's business: where programs, libraries, devices and temporary files are and
-    /// which language is spoken. Keys, tokens and addresses of this process are not.
-    public static func cleanEnvironment(from environment: [String: String]) -> [String: String] {
-        let needed = [
-            "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME",
-        ]
-        let defaults = ["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"]
-        return defaults.merging(environment.filter { needed.contains($0.key) && !$0.value.isEmpty }) { $1 }
     }
 }
 

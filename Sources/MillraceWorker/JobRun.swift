@@ -74,10 +74,10 @@ struct JobRun: Sendable {
             inputText: leased.input, files: files, workdir: needsWorkdir ? try folder.makeWorkdir() : "", checkpoint: checkpoint)
     }
 
-    /// A handler may write files whatever it is given; a pipeline does when it is given some.
+    /// A handler may write files whatever it is given, and so may a model server answer; a pipeline does when it is given some.
     private var needsWorkdir: Bool {
         switch configuration.manifest.runner {
-        case .process: true
+        case .process, .http: true
         case .onnx: pipeline.writesFiles && !leased.files.isEmpty
         case .echo: false
         }

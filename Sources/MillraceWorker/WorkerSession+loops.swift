@@ -5,11 +5,11 @@ import MillraceInference
 import MillraceWire
 
 extension WorkerSession {
-    /// How many jobs to hold: a handler takes what one batch holds; a native model also has the next ones prepared meanwhile.
+    /// How many jobs to hold: a handler or a model server takes what one batch holds; a native model also has the next ones prepared meanwhile.
     private var jobsMax: Int {
         let items = max(1, configuration.batching.itemsMax)
         switch configuration.manifest.runner {
-        case .process: return items
+        case .process, .http: return items
         case .echo: return items * 2
         case .onnx: return stages.times.jobsHeld(itemsMax: items)
         }

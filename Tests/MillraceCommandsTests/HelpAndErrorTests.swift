@@ -74,7 +74,7 @@ struct HelpAndErrorTests {
 
     @Test("name every exit code once")
     func registry() {
-        #expect(Set(ExitStatus.allCases.map(\.rawValue)).count == ExitStatus.allCases.count)
-        #expect(ExitStatus.help.split(separator: "\n").count == ExitStatus.allCases.count)
+        #expect(Set(ChildExit.allCases.map(\.rawValue)).count == ChildExit.allCases.count)
+        #expect(ChildExit.help.split(separator: "\n").count == ChildExit.allCases.count)
     }
 }

@@ -1,5 +1,6 @@
 import MillraceCore
 import MillraceInference
+import MillraceProcesses
 import MillraceWire
 import Testing
 
@@ -249,73 +250,5 @@ struct HandlerSessionTests {
         #expect(ends(session.closed(.control)).isEmpty)
         let end = ends(session.exited(HandlerExit(status: .signaled(15), stderrTail: "")))[0]
         #expect((end.remainder == .abandoned) == abandoned)
-    }
-}
-
-@Suite("What a handler prints")
-struct OutputTests {
-    @Test("becomes lines however it is cut into pieces")
-    func pieces() {
-        var lines = OutputLines(lineBytesMax: 10)
-        let actions24 = lines.append(Array("on".utf8))
-        #expect(actions24 == [])
-        let actions25 = lines.append(Array("e\ntwo\r\n\nth".utf8))
-        #expect(actions25 == ["one", "two"])
-        let actions26 = lines.finish()
-        #expect(actions26 == "th")
-        let actions27 = lines.finish()
-        #expect(actions27 == nil)
-    }
-
-    @Test("keeps of a redrawn line what stood there last")
-    func redrawn() {
-        var lines = OutputLines(lineBytesMax: 100)
-        let actions28 = lines.append(Array("10%\r50%\r100%\n".utf8))
-        #expect(actions28 == ["100%"])
-    }
-
-    @Test("leaves a tail of whole lines")
-    func tail() {
-        var tail = OutputTail(bytesMax: 12)
-        tail.append(Array("a long first line\n".utf8))
-        tail.append(Array("second\nend\n".utf8))
-        #expect(tail.text == "second\nend")
-    }
-
-    @Test("is let through at a bounded rate, and what is left out is counted")
-    func rate() {
-        var rate = LineRate(linesPerSecond: 2)
-        let start = Timestamp(milliseconds: 0)
-        let admitted = (0..<12).filter { _ in rate.admits(at: start) }.count
-        #expect(admitted == 10)
-        let omitted = (rate.takeOmitted(), rate.takeOmitted())
-        #expect(omitted == (2, 0))
-        let later = (rate.admits(at: start + .milliseconds(500)), rate.admits(at: start + .milliseconds(500)))
-        #expect(later == (true, false))
-    }
-}
-
-@Suite("The wait before a restart")
-struct RestartBackoffTests {
-    @Test("doubles with each failure in a row up to its limit, and is over after a success")
-    func doubles() {
-        var backoff = RestartBackoff(ProcessRunnerLimits())
-        let now = Timestamp(milliseconds: 5000)
-        let actions29 = backoff.wait(at: now)
-        #expect(actions29 == nil)
-        backoff.failed(at: now)
-        let actions30 = backoff.wait(at: now)
-        #expect(actions30 == .seconds(1))
-        backoff.failed(at: now)
-        let actions31 = backoff.wait(at: now + .seconds(1))
-        #expect(actions31 == .seconds(1))
-        for _ in 0..<100 { backoff.failed(at: now) }
-        let actions32 = backoff.wait(at: now)
-        #expect(actions32 == .seconds(30))
-        let actions33 = backoff.wait(at: now + .seconds(31))
-        #expect(actions33 == nil)
-        backoff.succeeded()
-        let actions34 = backoff.wait(at: now)
-        #expect(actions34 == nil)
     }
 }

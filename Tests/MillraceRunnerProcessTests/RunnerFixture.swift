@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import MillraceCore
 import MillraceInference
+import MillraceProcesses
 import Synchronization
 
 @testable import MillraceRunnerProcess
@@ -25,7 +26,7 @@ final class RunnerFixture: Sendable {
         var limits = ProcessRunnerLimits()
         limits.restartBackoffBase = .milliseconds(1)
         change(&limits)
-        let inherited = ProcessRunnerConfiguration.cleanEnvironment(from: ProcessInfo.processInfo.environment)
+        let inherited = ChildCommand.cleanEnvironment(from: ProcessInfo.processInfo.environment)
         let configuration = ProcessRunnerConfiguration(
             command: command, modelDirectory: modelDirectory,
             shimDirectory: Self.repository.appending(path: "clients/python").path,

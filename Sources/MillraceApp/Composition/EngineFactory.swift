@@ -2,6 +2,8 @@ import Logging
 import MillraceCore
 import MillraceInference
 import MillracePipelines
+import MillraceProcesses
+import MillraceRunnerHTTP
 import MillraceRunnerONNX
 import MillraceRunnerProcess
 import MillraceWorker
@@ -11,7 +13,7 @@ struct EngineFactory: Sendable {
     let locations: RuntimeLocations
     /// Threads a model may use; 0: one for each core.
     let threads: Int
-    /// This process's environment; handlers get only what is their business.
+    /// This process's environment; handlers and model servers get only what is their business.
     let environment: [String: String]
     /// The worker's folder, which goes with it; the handler's socket lies there when its path is short enough.
     let scratchFolder: String
@@ -21,6 +23,7 @@ struct EngineFactory: Sendable {
         switch endpoint.manifest.runner {
         case .onnx: try makeONNX(endpoint)
         case .process: try makeProcess(endpoint)
+        case .http: try makeHTTP(endpoint)
         case .echo: Worker.Engine(runner: EchoRunner(surroundings: .system), pipeline: HandlerPipeline())
         }
     }
@@ -40,25 +43,56 @@ struct EngineFactory: Sendable {
     }
 
     private func makeProcess(_ endpoint: EndpointConfiguration) throws -> Worker.Engine {
+        let runner = ProcessModelRunner(
+            ProcessRunnerConfiguration(
+                command: endpoint.manifest.command ?? [], modelDirectory: endpoint.modelDirectory, python: locations.python,
+                shimDirectory: locations.shim, environment: try programEnvironment(endpoint),
+                temporaryDirectory: scratchFolder.utf8.count <= 70 ? scratchFolder : "/tmp"),
+            logger: logger)
+        return Worker.Engine(runner: runner, pipeline: HandlerPipeline())
+    }
+
+    private func makeHTTP(_ endpoint: EndpointConfiguration) throws -> Worker.Engine {
+        guard let server = endpoint.manifest.server else {
+            throw MillraceError(.invalidManifest, "the model says nothing of its server", hint: "give model.yaml a \"server\"")
+        }
+        let dialect: ServerDialect =
+            switch server.dialect {
+            case .invocations: .invocations
+            case .openInference: .openInference(model: server.model ?? "", version: server.version)
+            }
+        let place: HTTPRunnerConfiguration.Place =
+            if let url = server.url {
+                .running(url: url)
+            } else {
+                .started(
+                    .init(
+                        command: (endpoint.manifest.command ?? []).map { $0.replacing("{python}", with: locations.python) },
+                        environment: try programEnvironment(endpoint).merging(["PYTHONUNBUFFERED": "1"]) { $1 },
+                        folder: endpoint.modelDirectory))
+            }
+        var configuration = HTTPRunnerConfiguration(place, speaking: dialect, itemsMax: endpoint.batching.itemsMax)
+        configuration.startMax = server.startMax
+        configuration.answerBytesMax = server.bytesMax
+        return Worker.Engine(runner: HTTPModelRunner(configuration, logger: logger), pipeline: HandlerPipeline())
+    }
+
+    /// What a program that runs a model finds in its environment.
+    private func programEnvironment(_ endpoint: EndpointConfiguration) throws -> [String: String] {
         if endpoint.device == .gpu, ModelDevice.gpuCount == 0 {
             throw MillraceError(
                 .modelUnavailable, "\(endpoint.name) asks for device: gpu, and this machine has none",
                 hint: "start the container with its GPUs (docker run --gpus all), or set device: auto")
         }
-        var handlerEnvironment = ProcessRunnerConfiguration.cleanEnvironment(from: environment)
-        handlerEnvironment["MILLRACE_PAGES_MAX"] = String(endpoint.limits.pagesMax)
-        handlerEnvironment["MILLRACE_PIXELS_MAX"] = String(endpoint.limits.pixelsMax)
-        handlerEnvironment["MILLRACE_DEVICE"] = endpoint.device.rawValue
-        handlerEnvironment["MILLRACE_FASHION_MNIST"] = environment["MILLRACE_FASHION_MNIST"]
-        if threads > 0 { handlerEnvironment["MILLRACE_THREADS"] = String(threads) }
+        var variables = ChildCommand.cleanEnvironment(from: environment)
+        variables["MILLRACE_MODEL_DIR"] = endpoint.modelDirectory
+        variables["MILLRACE_PAGES_MAX"] = String(endpoint.limits.pagesMax)
+        variables["MILLRACE_PIXELS_MAX"] = String(endpoint.limits.pixelsMax)
+        variables["MILLRACE_DEVICE"] = endpoint.device.rawValue
+        variables["MILLRACE_FASHION_MNIST"] = environment["MILLRACE_FASHION_MNIST"]
+        if threads > 0 { variables["MILLRACE_THREADS"] = String(threads) }
         // Byte code beside the script would change the model's folder.
-        handlerEnvironment["PYTHONDONTWRITEBYTECODE"] = "1"
-        let runner = ProcessModelRunner(
-            ProcessRunnerConfiguration(
-                command: endpoint.manifest.command ?? [], modelDirectory: endpoint.modelDirectory, python: locations.python,
-                shimDirectory: locations.shim, environment: handlerEnvironment,
-                temporaryDirectory: scratchFolder.utf8.count <= 70 ? scratchFolder : "/tmp"),
-            logger: logger)
-        return Worker.Engine(runner: runner, pipeline: HandlerPipeline())
+        variables["PYTHONDONTWRITEBYTECODE"] = "1"
+        return variables
     }
 }

@@ -31,7 +31,7 @@ public struct Doctor: Sendable {
     }
 
     public func findings() -> [Finding] {
-        [checkSettings()] + checkModels() + [
+        [checkSettings()] + checkModels() + checkModelServers() + [
             checkONNXRuntime(), checkPython(), checkShim(), checkPoppler(), checkData(), checkDisk(), checkPort(), checkGPU(),
         ].compactMap { $0 }
     }
@@ -48,6 +48,10 @@ public struct Doctor: Sendable {
         settings.endpoints.map { endpoint in
             ok("model", "\(endpoint.name): \(endpoint.manifest.name), version \(endpoint.modelVersion.prefix(12)), runner \(endpoint.manifest.runner.rawValue)")
         }
+    }
+
+    private func checkModelServers() -> [Finding] {
+        settings.endpoints.compactMap { ModelServerCheck(endpoint: $0, python: locations.python, searchPath: searchPath).finding() }
     }
 
     private func checkONNXRuntime() -> Finding? {

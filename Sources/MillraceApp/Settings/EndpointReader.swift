@@ -29,7 +29,9 @@ struct EndpointReader {
             let manifest = try ManifestLoader.load(folder)
             var endpoint = EndpointConfiguration(
                 name: name, modelDirectory: folder, manifest: manifest, modelVersion: versions ? try ModelVersion.of(folder, manifest) : "")
-            if manifest.runner == .process, manifest.itemsMax == nil { endpoint.batching.itemsMax = 1 }
+            if [.process, .http].contains(manifest.runner), manifest.itemsMax == nil { endpoint.batching.itemsMax = 1 }
+            // A model server is given one body.
+            if manifest.runner == .http { endpoint.limits.filesMax = 1 }
             fill(&endpoint, from: &reader, &faults)
             return endpoint
         } catch {

@@ -29,12 +29,20 @@ public enum ManifestLoader {
     private static func read(_ root: Node, _ faults: inout Faults) -> ModelManifest? {
         var reader = MappingReader(root, path: "", faults: &faults)
         let name = reader.string("name", &faults)
-        let runner = reader.value("runner", "onnx, process or echo", &faults) { $0.scalar.flatMap { ModelManifest.RunnerKind(rawValue: $0.string) } }
+        let runner = reader.value("runner", "onnx, process, http or echo", &faults) { $0.scalar.flatMap { ModelManifest.RunnerKind(rawValue: $0.string) } }
         var manifest = ModelManifest(name: name ?? "", runner: runner ?? .onnx)
         manifest.description = reader.string("description", &faults)
         manifest.license = reader.string("license", &faults)
         manifest.pipeline = reader.string("pipeline", &faults)
         manifest.command = reader.strings("command", &faults)
+        let hasServer = reader.has("server")
+        if runner == .http {
+            reader.mapping("server", &faults) { [command = manifest.command] reader, faults in
+                manifest.server = server(&reader, command: command, &faults)
+            }
+        } else {
+            _ = reader.take("server")
+        }
         reader.mapping("files", &faults) { reader, faults in
             for (role, node) in reader.takeAll() {
                 if let path = node.scalar?.string { manifest.files[role] = path } else { faults.add("\"files.\(role)\"\(node.place) must be a path") }
@@ -55,8 +63,8 @@ public enum ManifestLoader {
         }
         reader.finish(&faults)
         if name == nil { faults.add("\"name\" is missing") }
-        if runner == nil { faults.add("\"runner\" is missing or wrong: onnx, process or echo") }
-        checkRelations(manifest, &faults)
+        if runner == nil { faults.add("\"runner\" is missing or wrong: onnx, process, http or echo") }
+        checkRelations(manifest, hasServer: hasServer, &faults)
         return manifest
     }
 
@@ -78,10 +86,11 @@ public enum ManifestLoader {
         return declaration
     }
 
-    private static func checkRelations(_ manifest: ModelManifest, _ faults: inout Faults) {
+    private static func checkRelations(_ manifest: ModelManifest, hasServer: Bool, _ faults: inout Faults) {
+        if hasServer, manifest.runner != .http { faults.add("\"server\" is for runner: http; this is runner: \(manifest.runner.rawValue)") }
         switch manifest.runner {
         case .onnx:
-            if manifest.command != nil { faults.add("\"command\" is for runner: process; this is runner: onnx") }
+            if manifest.command != nil { faults.add("\"command\" is for runner: process or http; this is runner: onnx") }
             if manifest.pipeline == nil { faults.add("\"pipeline\" is missing: what turns inputs into tensors, such as tensors or image-classification") }
             for role in PipelineRegistry.modelRoles(of: manifest.pipeline) where manifest.files[role] == nil {
                 faults.add("\"files.\(role)\" is missing: the .onnx file")
@@ -89,8 +98,11 @@ public enum ManifestLoader {
         case .process:
             if manifest.pipeline != nil { faults.add("\"pipeline\" is for runner: onnx; this is runner: process") }
             if manifest.command?.isEmpty ?? true { faults.add("\"command\" is missing: how the handler is started, such as [\"{python}\", \"handler.py\"]") }
+        case .http:
+            if !hasServer { faults.add("\"server\" is missing: what the model server speaks, such as { protocol: invocations }") }
+            checkServer(of: manifest, &faults)
         case .echo:
-            if manifest.command != nil { faults.add("\"command\" is for runner: process; this is runner: echo") }
+            if manifest.command != nil { faults.add("\"command\" is for runner: process or http; this is runner: echo") }
             if manifest.pipeline != nil { faults.add("\"pipeline\" is for runner: onnx; this is runner: echo") }
             if !manifest.files.isEmpty { faults.add("\"files\" is for a model that has some; runner: echo needs none") }
         }

@@ -26,6 +26,9 @@ struct MappingReader {
         return rest.remove(at: index).node
     }
 
+    /// Whether the key is there, and nobody has taken it.
+    func has(_ key: String) -> Bool { rest.contains { $0.key == key } }
+
     /// Notes every key that nobody asked for.
     func finish(_ faults: inout Faults) {
         for (key, node) in rest {

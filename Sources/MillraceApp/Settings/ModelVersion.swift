@@ -6,8 +6,8 @@ import MillraceCore
 enum ModelVersion {
     static func of(_ folder: String, _ manifest: ModelManifest) throws -> String {
         var paths = Set(["model.yaml"] + manifest.files.values)
-        // A handler's script imports and opens what the manifest does not name, so all of its folder counts.
-        if manifest.runner == .process { paths.formUnion(files(in: folder)) }
+        // A program imports and opens what the manifest does not name, so all of its folder counts.
+        if manifest.command != nil { paths.formUnion(files(in: folder)) }
         var hash = SHA256()
         for path in paths.sorted() {
             hash.update(data: Data(path.utf8))

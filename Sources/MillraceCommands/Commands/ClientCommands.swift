@@ -18,6 +18,6 @@ public enum ClientCommands {
         data is JSON.
 
         EXIT CODES:
-        \(ExitStatus.help)
+        \(ChildExit.help)
         """
 }

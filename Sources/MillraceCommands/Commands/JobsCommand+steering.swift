@@ -107,7 +107,7 @@ enum Steering {
     ) async throws {
         let console = CommandSurroundings.current.console
         let client = try connection.client()
-        var first: ExitStatus?
+        var first: ChildExit?
         for id in jobs {
             do {
                 let job = try await change(client, id)
@@ -115,7 +115,7 @@ enum Steering {
             } catch {
                 guard jobs.count > 1 else { throw error }
                 for line in ErrorText.lines(error) { console.note("\(id)  \(line)") }
-                first = first ?? ExitStatus(error)
+                first = first ?? ChildExit(error)
             }
         }
         if let first { throw ExitCode(first.rawValue) }

@@ -17,7 +17,7 @@ public enum CommandRun {
                 } else {
                     try command.run()
                 }
-                return ExitStatus.success.rawValue
+                return ChildExit.success.rawValue
             } catch {
                 return report(error, root, surroundings.console)
             }
@@ -27,19 +27,19 @@ public enum CommandRun {
     private static func report(_ error: any Error, _ root: any AsyncParsableCommand.Type, _ console: Console) -> Int32 {
         console.draw("")
         if let exit = error as? ExitCode { return exit.rawValue }
-        if error is Console.NobodyReads { return ExitStatus.success.rawValue }
+        if error is Console.NobodyReads { return ChildExit.success.rawValue }
         let parsed = root.exitCode(for: error)
         let text = root.fullMessage(for: error, columns: min(console.screen.width(), 100))
         // Help and version were asked for: they are the data of this command.
         if parsed == .success {
             try? console.print(text)
-            return ExitStatus.success.rawValue
+            return ChildExit.success.rawValue
         }
         if parsed == .validationFailure {
             console.note(text.hasPrefix("Error: ") ? "error: " + text.dropFirst(7) : text)
-            return ExitStatus.usage.rawValue
+            return ChildExit.usage.rawValue
         }
         for line in ErrorText.lines(error) { console.note(line) }
-        return ExitStatus(error).rawValue
+        return ChildExit(error).rawValue
     }
 }

@@ -29,7 +29,7 @@ struct DrainFollower {
         console.draw("")
         guard isEmpty else {
             console.note("stopped waiting; \(endpoint) goes on draining")
-            throw ExitCode(ExitStatus.interrupted.rawValue)
+            throw ExitCode(ChildExit.interrupted.rawValue)
         }
         console.note("\(endpoint) is empty")
     }

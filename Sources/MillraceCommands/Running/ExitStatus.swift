@@ -3,7 +3,7 @@ import MillraceCore
 import MillraceWire
 
 /// The registry of exit codes; the help and the reference page are made from it.
-public enum ExitStatus: Int32, CaseIterable, Sendable {
+public enum ChildExit: Int32, CaseIterable, Sendable {
     case success = 0
     case failure = 1
     case usage = 2
@@ -56,11 +56,11 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
 
 /// Why a command ends without having done its work.
 struct CommandFault: Error, Equatable {
-    var status: ExitStatus
+    var status: ChildExit
     var message: String
     var hint: String?
 
-    init(_ status: ExitStatus, _ message: String, hint: String? = nil) {
+    init(_ status: ChildExit, _ message: String, hint: String? = nil) {
         self.status = status
         self.message = message
         self.hint = hint

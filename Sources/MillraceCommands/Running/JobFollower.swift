@@ -45,7 +45,7 @@ final class JobFollower: Sendable {
         guard isFinished else {
             console.draw("")
             console.note("stopped waiting; job \(id) goes on. Follow it with: millrace jobs watch \(id)")
-            throw ExitCode(ExitStatus.interrupted.rawValue)
+            throw ExitCode(ChildExit.interrupted.rawValue)
         }
         return try await client.wait(for: id)
     }

@@ -47,7 +47,7 @@ struct ManyJobs {
         let said = answer("\(action.verb) \(Self.words(total))? [y/N] ")?.lowercased() ?? ""
         guard said == "y" || said == "yes" else {
             surroundings.console.note("nothing was changed")
-            throw ExitCode(ExitStatus.failure.rawValue)
+            throw ExitCode(ChildExit.failure.rawValue)
         }
     }
 

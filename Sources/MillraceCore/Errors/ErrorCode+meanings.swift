@@ -7,7 +7,7 @@ extension ErrorCode {
         ("missing_parameter", "a required parameter is missing"),
         ("missing_input", "the job has no input"),
         ("empty_file", "a file has no bytes"),
-        ("too_large", "more bytes than the endpoint takes"),
+        ("too_large", "more bytes than the endpoint takes, or than a model server may answer with"),
         ("too_many_files", "more files than the endpoint takes"),
         ("too_many_pages", "more pages than the endpoint takes"),
         ("unsupported_media_type", "the content is of a type that the endpoint does not take"),

@@ -1,7 +1,7 @@
 /// `model.yaml`: what a model is and how it is run.
 public struct ModelManifest: Sendable, Codable, Equatable {
     /// `echo` is built in and gives back what it gets.
-    public enum RunnerKind: String, Sendable, Codable, CaseIterable { case onnx, process, echo }
+    public enum RunnerKind: String, Sendable, Codable, CaseIterable { case onnx, process, http, echo }
 
     public var name: String
     public var description: String?
@@ -9,8 +9,11 @@ public struct ModelManifest: Sendable, Codable, Equatable {
     public var runner: RunnerKind
     /// What turns inputs into tensors and back; only for `runner: onnx`.
     public var pipeline: String?
-    /// How a handler is started; only for `runner: process`. `{python}` stands for the configured interpreter.
+    /// How a handler or a model server is started; only for `runner: process` and `runner: http`. `{python}` stands for the
+    /// configured interpreter, `{port}` for the port that a model server is to listen on.
     public var command: [String]?
+    /// Only for `runner: http`.
+    public var server: ModelServer?
     /// Files by role, relative to the model's directory: `model`, `labels`, `vocab`.
     public var files: [String: String]
     /// Settings of the pipeline; each pipeline says which it knows.

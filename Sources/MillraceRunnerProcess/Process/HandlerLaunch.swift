@@ -1,27 +1,20 @@
 import MillraceCore
+import MillraceProcesses
 import MillraceWire
-import Subprocess
-import SystemPackage
 
-/// A handler's command line and environment, ready to be started.
+/// How a handler is started.
 struct HandlerLaunch: Sendable {
-    let program: String
-    let arguments: [String]
-    let environment: [String: String]
-    let modelDirectory: String
+    private let command: ChildCommand
 
     /// - Throws: `invalid_manifest` when there is no command.
     init(_ configuration: ProcessRunnerConfiguration) throws {
-        let command = configuration.command.map { $0.replacing("{python}", with: configuration.python) }
-        guard let program = command.first, !program.isEmpty else {
+        let words = configuration.command.map { $0.replacing("{python}", with: configuration.python) }
+        let environment = configuration.environment.merging(Self.variables(configuration)) { $1 }
+        guard let command = ChildCommand(words, environment: environment, in: configuration.modelDirectory) else {
             throw MillraceError(
                 .invalidManifest, "the model has no command", hint: #"give one in model.yaml: command: ["{python}", "handler.py"]"#)
         }
-        let isRelativePath = program.contains("/") && !program.hasPrefix("/")
-        self.program = isRelativePath ? "\(configuration.modelDirectory)/\(program)" : program
-        arguments = Array(command.dropFirst())
-        modelDirectory = configuration.modelDirectory
-        environment = configuration.environment.merging(Self.variables(configuration)) { $1 }
+        self.command = command
     }
 
     private static func variables(_ configuration: ProcessRunnerConfiguration) -> [String: String] {
@@ -36,17 +29,9 @@ struct HandlerLaunch: Sendable {
         return variables
     }
 
-    func subprocess(socketPath: String) -> Subprocess.Configuration {
-        var environment = environment
-        environment[HandlerProtocol.Variable.socket] = socketPath
-        var options = PlatformOptions()
-        // A session of its own: Ctrl-C in a terminal is not for it, and one signal reaches it with all its children.
-        options.createSession = true
-        return Subprocess.Configuration(
-            executable: program.contains("/") ? .path(FilePath(program)) : .name(program),
-            arguments: Arguments(arguments),
-            environment: .custom(Dictionary(uniqueKeysWithValues: environment.map { (Environment.Key(rawValue: $0)!, $1) })),
-            workingDirectory: FilePath(modelDirectory),
-            platformOptions: options)
+    func command(socketPath: String) -> ChildCommand {
+        var command = command
+        command.environment[HandlerProtocol.Variable.socket] = socketPath
+        return command
     }
 }

@@ -1,6 +1,7 @@
 import Logging
 import MillraceCore
 import MillraceInference
+import MillraceProcesses
 import MillraceWire
 import NIOCore
 
@@ -31,19 +32,19 @@ final class HandlerLife {
     private let logger: Logger
     private let surroundings: Surroundings
     private let waiters: Waiters
-    private let signals: AsyncStream<HandlerSession.Signal>.Continuation
+    private let signals: AsyncStream<ChildProcess.Signal>.Continuation
     private var session: HandlerSession
     private var timers: [HandlerSession.Timer: Scheduled<Void>] = [:]
     private var connections: [ObjectIdentifier: any Channel] = [:]
     private var channels: [HandlerProtocol.Channel: any Channel] = [:]
     private var listener: Listener?
-    private var lines: [HandlerStream: OutputLines]
+    private var lines: [ChildProcess.Stream: OutputLines]
     private var tail: OutputTail
     private var rate: LineRate
 
     init(
         limits: ProcessRunnerLimits, loop: any EventLoop, logger: Logger, surroundings: Surroundings,
-        waiters: Waiters, signals: AsyncStream<HandlerSession.Signal>.Continuation
+        waiters: Waiters, signals: AsyncStream<ChildProcess.Signal>.Continuation
     ) {
         self.loop = loop
         self.logger = logger
@@ -91,13 +92,13 @@ final class HandlerLife {
         perform(name.map { session.closed($0) } ?? session.closedUnnamed())
     }
 
-    func wrote(_ bytes: [UInt8], to stream: HandlerStream) {
+    func wrote(_ bytes: [UInt8], to stream: ChildProcess.Stream) {
         if stream == .error { tail.append(bytes) }
         for line in lines[stream]!.append(bytes) { said(line) }
     }
 
-    func exited(_ status: HandlerExit.Status) {
-        for stream in [HandlerStream.output, .error] {
+    func exited(_ status: ChildExit) {
+        for stream in [ChildProcess.Stream.output, .error] {
             if let line = lines[stream]!.finish() { said(line) }
         }
         perform(session.exited(HandlerExit(status: status, stderrTail: tail.text)))
@@ -182,8 +183,6 @@ final class HandlerLife {
         listener.observer.log(line, of: item)
     }
 }
-
-enum HandlerStream { case output, error }
 
 extension Logger.Level {
     init(_ level: LogLine.Level) {

@@ -1,11 +1,10 @@
 import Logging
 import MillraceCore
 import MillraceInference
+import MillraceProcesses
 import MillraceWire
 import NIOCore
 import NIOPosix
-import Subprocess
-import SystemPackage
 
 /// A handler's process with its socket: launched once, gone once.
 final class HandlerProcess: Sendable {
@@ -29,7 +28,7 @@ final class HandlerProcess: Sendable {
     ) async throws -> HandlerProcess {
         let launch = try HandlerLaunch(configuration)
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let (signals, signaller) = AsyncStream<HandlerSession.Signal>.makeStream()
+        let (signals, signaller) = AsyncStream<ChildProcess.Signal>.makeStream()
         let waiters = HandlerLife.Waiters(ready: loop.makePromise(), gone: loop.makePromise())
         let life = try await loop.submit {
             NIOLoopBound(
@@ -47,7 +46,10 @@ final class HandlerProcess: Sendable {
         loop.execute { life.value.start() }
         // Unstructured: the process lives as long as this object, which waits for it in `close`.
         let existence = Task {
-            let status = await run(launch.subprocess(socketPath: socket.path), signals: signals, signaller: signaller, life: life, loop: loop)
+            let status = await ChildProcess.run(launch.command(socketPath: socket.path), signals: signals) { bytes, stream in
+                try? await loop.submit { life.value.wrote(bytes, to: stream) }.get()
+            }
+            signaller.finish()
             loop.execute { life.value.exited(status) }
             try? await waiters.gone.futureResult.get()
             await socket.close()
@@ -132,62 +134,5 @@ final class HandlerProcess: Sendable {
     /// Waits until the process and everything of it is gone.
     func untilGone() async {
         await existence.value
-    }
-
-    // MARK: The process
-
-    private static func run(
-        _ configuration: Subprocess.Configuration, signals: AsyncStream<HandlerSession.Signal>,
-        signaller: AsyncStream<HandlerSession.Signal>.Continuation, life: NIOLoopBound<HandlerLife>, loop: any EventLoop
-    ) async -> HandlerExit.Status {
-        do {
-            let result = try await Subprocess.run(
-                configuration, input: .none, output: .sequence, error: .sequence
-            ) { execution in
-                await withTaskGroup { group in
-                    group.addTask { await read(execution.standardOutput, .output, life: life, loop: loop) }
-                    group.addTask { await read(execution.standardError, .error, life: life, loop: loop) }
-                    group.addTask {
-                        for await signal in signals { try? execution.send(signal: signal.signal, toProcessGroup: true) }
-                    }
-                    // Signal 0 does nothing, so this tear-down is a wait for the exit: the one way that Subprocess
-                    // has to wait for it inside the body, where the process is not reaped yet.
-                    await execution.teardown(using: [.send(signal: Signal(rawValue: 0), allowedDurationToNextStep: .seconds(10 * 365 * 86_400))])
-                    // Its number is still its own, so this reaches what it left behind and nobody else.
-                    try? execution.send(signal: .kill, toProcessGroup: true)
-                    signaller.finish()
-                }
-            }
-            return switch result.terminationStatus {
-            case .exited(let code): .exited(code)
-            case .signaled(let number): .signaled(number)
-            }
-        } catch {
-            signaller.finish()
-            return .notStarted("\(error)")
-        }
-    }
-
-    private static func read(
-        _ output: SubprocessOutputSequence, _ stream: HandlerStream, life: NIOLoopBound<HandlerLife>, loop: any EventLoop
-    ) async {
-        do {
-            for try await buffer in output {
-                let bytes = buffer.withUnsafeBytes { Array($0) }
-                // Waited for, so that a handler that writes faster than it is read has to wait too.
-                try await loop.submit { life.value.wrote(bytes, to: stream) }.get()
-            }
-        } catch {
-            // The pipe is gone; the exit says the rest.
-        }
-    }
-}
-
-extension HandlerSession.Signal {
-    var signal: Signal {
-        switch self {
-        case .terminate: .terminate
-        case .kill: .kill
-        }
     }
 }

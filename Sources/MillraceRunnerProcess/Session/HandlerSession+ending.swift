@@ -1,5 +1,6 @@
 import MillraceCore
 import MillraceInference
+import MillraceProcesses
 import MillraceWire
 
 extension HandlerSession {
@@ -89,52 +90,24 @@ extension HandlerSession {
         case .gone where exit?.status.isNotStarted == true: "the handler could not be started: \(exit!.status)"
         case .gone: "the handler \(exit.map { "\($0.status)" } ?? "left")\(wasReady ? "" : " before it was ready")"
         case .fatal(let message): "the handler cannot load its model: \(message)"
-        case .startLimit: "the handler was not ready after \(limits.startMax.words)"
+        case .startLimit: "the handler was not ready after \(limits.startMax.inSeconds)"
         case .violation(let what): "the handler broke the protocol: \(what)"
-        case .hung: "the handler did not answer a ping for \(limits.pongMax.words) and was ended"
-        case .cancelOverdue(let item): "the handler was ended because item \(item) did not stop within \(grace(of: item).words)"
+        case .hung: "the handler did not answer a ping for \(limits.pongMax.inSeconds) and was ended"
+        case .cancelOverdue(let item): "the handler was ended because item \(item) did not stop within \(grace(of: item).inSeconds)"
         case .abandoned: "the handler was ended because its batch was given up"
         case .shutdown: "the handler was shut down"
         }
     }
 
     private var hint: String? {
-        guard case .signaled(9) = exit?.status, case .ending(.gone) = phase else { return nil }
-        return "signal 9 that nobody here sent often means that the machine ran out of memory"
-    }
-}
-
-extension Duration {
-    /// `120 s`, `0.5 s`.
-    var words: String {
-        let milliseconds = milliseconds
-        return milliseconds % 1000 == 0 ? "\(milliseconds / 1000) s" : "\(Double(milliseconds) / 1000) s"
+        guard case .ending(.gone) = phase else { return nil }
+        return exit?.status.hint
     }
 }
 
 /// How a handler's process ended.
 struct HandlerExit: Equatable, Sendable {
-    enum Status: Equatable, Sendable, CustomStringConvertible {
-        case exited(Int32)
-        case signaled(Int32)
-        /// It never ran, and why.
-        case notStarted(String)
-
-        var isNotStarted: Bool { if case .notStarted = self { true } else { false } }
-
-        var description: String {
-            switch self {
-            case .exited(let code): "exited with status \(code)"
-            case .signaled(let number): "was killed by signal \(number)\(Self.names[number].map { " (\($0))" } ?? "")"
-            case .notStarted(let reason): reason
-            }
-        }
-
-        private static let names: [Int32: String] = [
-            4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM",
-        ]
-    }
-    var status: Status
+    var status: ChildExit
     /// The end of its standard error.
     var stderrTail: String
 }

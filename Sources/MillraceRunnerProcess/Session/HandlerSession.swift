@@ -1,5 +1,6 @@
 import MillraceCore
 import MillraceInference
+import MillraceProcesses
 import MillraceWire
 
 /// One life of a handler, from its start to its exit, as a value: it is told what happened and answers what to do.
@@ -12,14 +13,12 @@ struct HandlerSession {
         case start, ping, pong, cancel(ItemID), terminate, kill, drain
     }
 
-    enum Signal: Sendable { case terminate, kill }
-
     enum Action: Equatable, Sendable {
         case sendControl(RunnerControlMessage)
         case sendWork(RunnerWorkMessage.Run)
         case setTimer(Timer, Duration)
         case clearTimer(Timer)
-        case signal(Signal)
+        case signal(ChildProcess.Signal)
         case progress(JobProgress, ItemID)
         case log(LogLine, ItemID?)
         case checkpoint(HandlerControlMessage.Checkpoint)

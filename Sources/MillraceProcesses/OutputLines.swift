@@ -1,15 +1,15 @@
 /// Cuts a stream of bytes into lines of bounded length, whatever the bytes are.
-struct OutputLines {
+public struct OutputLines: Sendable {
     private let lineBytesMax: Int
     private var line: [UInt8] = []
     private var omitted = 0
 
-    init(lineBytesMax: Int) {
+    public init(lineBytesMax: Int) {
         self.lineBytesMax = lineBytesMax
     }
 
     /// The lines that these bytes complete, without their ends. Bytes that are not UTF-8 become U+FFFD.
-    mutating func append(_ bytes: [UInt8]) -> [String] {
+    public mutating func append(_ bytes: [UInt8]) -> [String] {
         var lines: [String] = []
         var rest = bytes[...]
         while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
@@ -22,7 +22,7 @@ struct OutputLines {
     }
 
     /// The last line when it has no end; `nil` for an empty one.
-    mutating func finish() -> String? {
+    public mutating func finish() -> String? {
         defer {
             line.removeAll(keepingCapacity: true)
             omitted = 0
@@ -43,16 +43,16 @@ struct OutputLines {
 }
 
 /// The last bytes of a stream, for a crash report.
-struct OutputTail {
+public struct OutputTail: Sendable {
     private let bytesMax: Int
     private var bytes: [UInt8] = []
     private var isCut = false
 
-    init(bytesMax: Int) {
+    public init(bytesMax: Int) {
         self.bytesMax = bytesMax
     }
 
-    mutating func append(_ more: [UInt8]) {
+    public mutating func append(_ more: [UInt8]) {
         bytes += more
         guard bytes.count > bytesMax else { return }
         bytes.removeFirst(bytes.count - bytesMax)
@@ -60,7 +60,7 @@ struct OutputTail {
     }
 
     /// At most `bytesMax` bytes, from the start of a line where there is one.
-    var text: String {
+    public var text: String {
         var tail = bytes[...]
         if isCut, let end = tail.firstIndex(of: UInt8(ascii: "\n")), end + 1 < tail.endIndex {
             tail = tail[(end + 1)...]

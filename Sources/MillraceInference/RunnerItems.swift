@@ -1,8 +1,6 @@
-import MillraceInference
-
 /// What a runner remembers of items until it has answered for them: a batch that failed is run again by the caller,
 /// and what was settled in the first try stays settled.
-struct RunnerItems {
+public struct RunnerItems: Sendable {
     /// Batches that failed and are never run again must not fill the memory.
     private static let rememberedMax = 4096
     private static let earlyMax = 1024
@@ -14,7 +12,9 @@ struct RunnerItems {
     /// may overtake the item's batch. One that has left already stays in it without harm, for no id is used twice.
     private var early: [(item: ItemID, reason: CancellationReason)] = []
 
-    mutating func admit(_ items: [ItemID]) {
+    public init() {}
+
+    public mutating func admit(_ items: [ItemID]) {
         if known.count > Self.rememberedMax { (known, outcomes, stopped) = ([], [:], [:]) }
         known.formUnion(items)
         for (item, reason) in early where known.contains(item) { _ = stop(item, reason: reason) }
@@ -22,7 +22,7 @@ struct RunnerItems {
     }
 
     /// Notes that an item was asked to stop. `false`: it has been answered or is not here yet.
-    mutating func stop(_ item: ItemID, reason: CancellationReason) -> Bool {
+    public mutating func stop(_ item: ItemID, reason: CancellationReason) -> Bool {
         guard known.contains(item) else {
             if early.count >= Self.earlyMax { early.removeFirst() }
             early.append((item, reason))
@@ -33,17 +33,17 @@ struct RunnerItems {
         return true
     }
 
-    func stopping(_ item: ItemID) -> CancellationReason? { stopped[item] }
+    public func stopping(_ item: ItemID) -> CancellationReason? { stopped[item] }
 
     /// Whether an item need not be sent: it has its outcome, or was asked to stop before it began.
-    func isSettled(_ item: ItemID) -> Bool { outcomes[item] != nil || stopped[item] != nil }
+    public func isSettled(_ item: ItemID) -> Bool { outcomes[item] != nil || stopped[item] != nil }
 
-    mutating func settle(_ new: [ItemID: ItemOutcome]) {
+    public mutating func settle(_ new: [ItemID: ItemOutcome]) {
         outcomes.merge(new) { $1 }
     }
 
     /// The outcomes of a batch, every item of which is settled; they are forgotten here.
-    mutating func take(_ items: [ItemID]) -> [ItemOutcome] {
+    public mutating func take(_ items: [ItemID]) -> [ItemOutcome] {
         let result = items.map { item in
             if let outcome = outcomes[item] { return outcome }
             precondition(stopped[item] != nil, "every item has an outcome when its batch ends")

@@ -1,21 +1,21 @@
 import MillraceCore
 
 /// A token bucket for log lines: a burst of five seconds' worth, then so many a second.
-struct LineRate {
+public struct LineRate: Sendable {
     private let linesPerSecond: Double
     private let burst: Double
     private var tokens: Double
     private var refilledAt: Timestamp?
-    private(set) var omitted = 0
+    public private(set) var omitted = 0
 
-    init(linesPerSecond: Int) {
+    public init(linesPerSecond: Int) {
         self.linesPerSecond = Double(linesPerSecond)
         burst = 5 * Double(linesPerSecond)
         tokens = burst
     }
 
     /// Whether a line may pass now; one that may not is counted.
-    mutating func admits(at now: Timestamp) -> Bool {
+    public mutating func admits(at now: Timestamp) -> Bool {
         if let refilledAt { tokens = min(burst, tokens + max(0, now.since(refilledAt).seconds) * linesPerSecond) }
         refilledAt = now
         guard tokens >= 1 else {
@@ -27,7 +27,7 @@ struct LineRate {
     }
 
     /// How many lines were left out since this was asked last.
-    mutating func takeOmitted() -> Int {
+    public mutating func takeOmitted() -> Int {
         defer { omitted = 0 }
         return omitted
     }
