@@ -13,7 +13,7 @@ public struct ChannelNormalization: Sendable, Equatable {
 }
 
 /// Which channel comes first in a model's input.
-public enum ChannelOrder: Sendable { case rgb, bgr }
+public enum ChannelOrder: String, Sendable, CaseIterable { case rgb, bgr }
 
 extension RGBImage {
     /// The image as planes, channel by channel: `3 * height * width` values in the order [3, height, width].
@@ -21,6 +21,21 @@ extension RGBImage {
         [Float](unsafeUninitializedCapacity: width * height * 3) { planes, initialized in
             writePlanes(normalization, order: order, rowStride: width, into: planes)
             initialized = width * height * 3
+        }
+    }
+
+    /// The image pixel by pixel: `height * width * 3` values in the order [height, width, 3].
+    public func interleaved(_ normalization: ChannelNormalization, order: ChannelOrder = .rgb) -> [Float] {
+        let channels = order == .rgb ? [0, 1, 2] : [2, 1, 0]
+        return withPixels { pixels in
+            [Float](unsafeUninitializedCapacity: pixels.count) { values, initialized in
+                for start in stride(from: 0, to: pixels.count, by: 3) {
+                    for (place, channel) in channels.enumerated() {
+                        values[start + place] = (Float(pixels[start + channel]) - normalization.mean[channel]) / normalization.scale[channel]
+                    }
+                }
+                initialized = pixels.count
+            }
         }
     }
 

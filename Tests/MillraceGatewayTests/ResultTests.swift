@@ -44,6 +44,22 @@ struct ResultTests {
         }
     }
 
+    @Test("A result of JSON with tensors behind it says how long the JSON is")
+    func binaryTensors() async throws {
+        try await withGateway { gateway in
+            for (mediaType, expected) in [
+                ("application/octet-stream; inference-header-content-length=2", "2"), ("application/octet-stream", nil),
+                ("application/octet-stream; inference-header-content-length=\"a\"", nil),
+            ] {
+                let id = try await gateway.submit().json(JobResource.self).id
+                try await gateway.succeed(try await gateway.lease()[0], Array("{}abcd".utf8), mediaType: mediaType)
+                let answer = try await gateway.send(.GET, "/v1/jobs/\(id)/result")
+                #expect(answer.status == 200 && answer.headers.first(name: "content-type") == mediaType)
+                #expect(answer.headers.first(name: "inference-header-content-length") == expected)
+            }
+        }
+    }
+
     @Test("What a failed job has in place of a result is its error")
     func failed() async throws {
         try await withGateway { gateway in

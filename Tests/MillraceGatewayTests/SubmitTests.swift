@@ -67,6 +67,33 @@ struct SubmitTests {
         }
     }
 
+    @Test("JSON with tensors behind it is a file whose type says where the JSON ends")
+    func binaryTensors() async throws {
+        let manifest = ModelManifest(name: "m", runner: .onnx, pipeline: "tensors", accepts: ["application/json", "application/octet-stream"])
+        let endpoint = EndpointConfiguration(name: "numbers", modelDirectory: "/m", manifest: manifest, modelVersion: "1")
+        try await withGateway { configuration in
+            configuration.endpoints.append(endpoint)
+        } _: { gateway in
+            // All of it looks like text, which the header outweighs.
+            let (json, tail) = (Array(#"{"inputs":[{"name":"x","parameters":{"binary_data_size":4}}]}"#.utf8), Array("abcd".utf8))
+            func send(_ length: String?, to name: String = "numbers", _ body: [UInt8]) async throws -> Harness.Answer {
+                var headers: HTTPHeaders = ["content-type": "application/octet-stream"]
+                if let length { headers.add(name: "Inference-Header-Content-Length", value: length) }
+                return try await gateway.send(.POST, "/v1/endpoints/\(name)/jobs", headers, body)
+            }
+            func mediaType(_ answer: Harness.Answer) throws -> String? { try answer.json(JobResource.self).inputs.first?.mediaType }
+            #expect(try mediaType(try await send("\(json.count)", json + tail)) == "application/octet-stream; inference-header-content-length=\(json.count)")
+            #expect(try mediaType(try await send(nil, json + tail)) == "application/octet-stream")
+            #expect(try mediaType(try await send(nil, json + [0, 0, 128, 63])) == "application/octet-stream")
+            #expect(try mediaType(try await send(nil, json)) == "application/json")
+            for length in ["-1", "x", "", "9223372036854775808", "\(json.count + 5)"] {
+                let answer = try await send(length, json + tail)
+                #expect(answer.status == 400 && answer.problem?.code == "malformed_request", "\(length)")
+            }
+            #expect(try await send("4", to: "text", json).problem?.code == "unsupported_media_type")
+        }
+    }
+
     @Test("A file is told by its bytes, whatever its name and declared type say")
     func sniffed() async throws {
         try await withGateway { gateway in

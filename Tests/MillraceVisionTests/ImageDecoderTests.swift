@@ -34,6 +34,20 @@ struct ImageDecoderTests {
         }
     }
 
+    @Test func `the middle of a photo is what torchvision cuts out of a resized one, by either filter`() throws {
+        let references = try JSONDecoder().decode([String: [String: String]].self, from: Data(contentsOf: fixture("torchvision.json")))
+        #expect(references.count == 6)
+        for (name, hashes) in references {
+            let image = try decoder.decode(path: photosFolder.appending(path: name).path)
+            let box = CropBox.center(ofWidth: image.width, height: image.height, shorterSide: 256, size: 224)
+            for filter in ResamplingFilter.allCases {
+                #expect(fnv(image.resampled(box, width: 224, height: 224, filter: filter).pixels) == hashes[filter.rawValue], "\(name), \(filter)")
+            }
+        }
+        let flat = CropBox.center(ofWidth: 100_000_000, height: 1, shorterSide: 300, size: 200)
+        #expect(flat.right > flat.left && flat.right <= 100_000_000 && flat.bottom <= 1 && flat.bottom > flat.top)
+    }
+
     @Test func `a CMYK photo becomes RGB`() throws {
         let image = try decoder.decode(path: fixture("cmyk.jpg").path)
         #expect(image.width == 53 && image.height == 37)

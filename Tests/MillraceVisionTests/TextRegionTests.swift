@@ -128,6 +128,31 @@ struct TextRegionTests {
         #expect(image.textLine(in: TextRegion(corners: outside, confidence: 1), height: 8).pixels[..<3] == [0, 0, 7])
     }
 
+    @Test("begin at their text's upper left corner, and end where they began when they are turned twice")
+    func turns() {
+        let tall = TextRegion(corners: [(50.0, 10.0), (70.0, 10.0), (70.0, 40.0), (50.0, 40.0)].map { ImagePoint(x: $0.0, y: $0.1) }, confidence: 1)
+        #expect(tall.isTall && tall.upright.corners == [1, 2, 3, 0].map { tall.corners[$0] } && !tall.upright.isTall)
+        #expect(tall.turned.corners == [2, 3, 0, 1].map { tall.corners[$0] } && tall.turned.turned == tall)
+        var square = tall
+        square.corners[2].y = 39
+        square.corners[3].y = 39
+        #expect(!square.isTall && square.upright == square)
+        let image = RGBImage(width: 2, height: 2, pixels: (0..<12).map { UInt8($0) })
+        #expect(image.turnedOver().pixels == [9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2])
+    }
+
+    @Test("are put into rows as the page is held, whichever way it lies", arguments: 0..<4)
+    func rows(quarters: Int) {
+        // Two columns and two rows, of lines from left to right; then all of it turned to the right.
+        let places = [(200.0, 40.0), (10.0, 12.0), (200.0, 10.0), (10.0, 41.0)]
+        let polygons = places.map { x, y in
+            [(x, y), (x + 90, y), (x + 90, y + 20), (x, y + 20)].map { point in
+                (0..<quarters).reduce(ImagePoint(x: point.0, y: point.1)) { old, _ in ImagePoint(x: 500 - old.y, y: old.x) }
+            }
+        }
+        #expect(ReadingOrder.rows(of: polygons) == [[1, 2], [3, 0]])
+    }
+
     @Test("of photographed pages are mapped with their perspective")
     func perspective() {
         let corners = [(10.0, 20.0), (110.0, 10.0), (130.0, 70.0), (5.0, 60.0)].map { ImagePoint(x: $0.0, y: $0.1) }

@@ -48,16 +48,23 @@ public enum PipelineConformance {
     /// The outputs as JSON, read at once: a file goes with its job. What is no JSON is taken apart into fields.
     private static func documents(_ outputs: [PipelineOutput]) throws -> [JSONValue] {
         try outputs.map { output in
-            let data = switch output.content {
-            case .bytes(let bytes): Data(bytes)
-            case .file(let path): try Data(contentsOf: URL(filePath: path))
-            }
+            let data = try output.content.bytes()
             let content: JSONValue = output.mediaType == "application/json"
                 ? try MillraceJSON.decode(from: data)
                 : .array(String(decoding: data, as: UTF8.self).split { ",;\t\r\n".contains($0) }.map { field in
                     Double(field).map { .number($0) } ?? .string(String(field))
                 })
             return ["name": .string(output.name), "content": content]
+        }
+    }
+}
+
+extension PipelineOutput.Content {
+    fileprivate func bytes() throws -> Data {
+        switch self {
+        case .bytes(let bytes): Data(bytes)
+        case .file(let path): try Data(contentsOf: URL(filePath: path))
+        case .joined(let parts): try parts.reduce(into: Data()) { $0 += try $1.bytes() }
         }
     }
 }

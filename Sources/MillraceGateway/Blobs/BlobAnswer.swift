@@ -48,6 +48,8 @@ struct BlobAnswer: Sendable {
         var headers: HTTPFields = [.eTag: tag, .acceptRanges: "bytes", .cacheControl: "private, no-cache"]
         if Self.matches(request.headers[.ifNoneMatch], tag) { return Response(status: .notModified, headers: headers) }
         headers[.contentType] = ContentType(file.mediaType) != nil ? file.mediaType : ContentType.unknown
+        let header = HTTPField.Name.inferenceHeaderContentLength
+        headers[header] = ContentType(file.mediaType)?.parameters[header.canonicalName].flatMap { Int64($0) }.map { "\($0)" }
         headers[.contentDisposition] = ContentDisposition.header(filename: filename, isShown: Self.isShowable(file.mediaType))
         // A result may be a page that somebody else wrote: it runs nothing here.
         headers[.contentSecurityPolicy] = "default-src 'none'; sandbox"

@@ -70,6 +70,7 @@ extension HTTPField.Name {
     static let preferenceApplied = Self("Preference-Applied")!
     static let idempotencyKey = Self("Idempotency-Key")!
     static let idempotencyReplayed = Self("Idempotency-Replayed")!
+    static let inferenceHeaderContentLength = Self("Inference-Header-Content-Length")!
     static let lastEventID = Self("Last-Event-ID")!
     static let traceparent = Self("traceparent")!
     static let apiKey = Self("X-API-Key")!

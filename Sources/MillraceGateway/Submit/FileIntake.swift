@@ -1,3 +1,4 @@
+import HTTPTypes
 import MillraceCloud
 import MillraceCore
 import MillraceQueue
@@ -9,6 +10,8 @@ struct FileIntake {
     let intake: BlobIntake
     let pending: PendingBlobs
     let inspection: InputInspection
+    /// Given when the file is JSON of so many bytes with tensors behind it, which its bytes do not tell.
+    var headerLength: Int64?
     private(set) var files: [JobFile] = []
     private var bytesTaken: Int64 = 0
 
@@ -46,17 +49,28 @@ struct FileIntake {
             guard bytesTaken <= endpoint.limits.bytesMax else { throw Self.tooLarge(endpoint) }
             try await blob.append(chunk)
             if sniffed == nil, blob.prefix.count == MediaSniffer.prefixBytes {
-                sniffed = try inspection.mediaType(sniffed: MediaSniffer.sniff(blob.prefix, whole: false))
+                sniffed = try mediaType(of: blob, whole: false)
             }
         }
         guard blob.bytes > 0 else { throw InputInspection.empty(filename ?? name) }
-        let mediaType = try sniffed ?? inspection.mediaType(sniffed: MediaSniffer.sniff(blob.prefix, whole: true))
+        let mediaType = try sniffed ?? mediaType(of: blob, whole: true)
+        if let headerLength, headerLength > blob.bytes {
+            throw MillraceError(
+                .malformedRequest, "Inference-Header-Content-Length is \(headerLength), but the body has \(blob.bytes) bytes")
+        }
         var file = JobFile(name: name, filename: filename, blob: blob.record.id, mediaType: mediaType, bytes: blob.bytes, sha256: "")
         // First what the bytes at hand tell, so that what is bad is not made durable.
         try await inspection.check(file, prefix: blob.prefix, tail: blob.tail, isStored: false)
         file.sha256 = try await blob.finish().sha256
         try await inspection.check(file, prefix: blob.prefix, tail: blob.tail)
         return file
+    }
+
+    /// The length of a header travels with the media type, as a parameter named like it.
+    private func mediaType(of blob: borrowing IncomingBlob, whole: Bool) throws -> String {
+        guard let headerLength else { return try inspection.mediaType(sniffed: MediaSniffer.sniff(blob.prefix, whole: whole)) }
+        let name = HTTPField.Name.inferenceHeaderContentLength.canonicalName
+        return "\(try inspection.mediaType(sniffed: ContentType.unknown)); \(name)=\(headerLength)"
     }
 
     static func tooLarge(_ endpoint: EndpointConfiguration) -> MillraceError {

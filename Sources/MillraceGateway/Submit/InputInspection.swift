@@ -19,6 +19,8 @@ struct InputInspection: Sendable {
         if ["text/csv", "application/json"].contains(sniffed), accepted.contains(where: { ContentType.pattern($0, covers: "text/plain") }) {
             return "text/plain"
         }
+        // Bytes of any kind: some of them look like text.
+        if accepted.contains(ContentType.unknown) { return ContentType.unknown }
         let found = sniffed == ContentType.unknown ? "something unknown" : sniffed
         throw MillraceError(
             .unsupportedMediaType, "this file is \(found), and \"\(endpoint.name)\" accepts \(accepted.joined(separator: ", "))",

@@ -94,6 +94,7 @@ struct SubmissionReader: Sendable {
         let disposition = request.headers[.contentDisposition].map { HeaderParameters.split($0).parameters } ?? [:]
         let filename = PartHeader.filename(in: disposition) ?? query["filename"].map(PartHeader.displayable)
         var files = FileIntake(endpoint: endpoint, tenant: tenant, intake: intake, pending: pending)
+        files.headerLength = try Self.inferenceHeaderLength(request)
         var body = request.body.makeAsyncIterator()
         guard let first = try await Self.nextPiece(&body) else { return submission }
         try Self.refuseForm(declared, first: first)
@@ -107,6 +108,15 @@ struct SubmissionReader: Sendable {
         }
         submission.files = files.files
         return submission
+    }
+
+    /// How many bytes of the body are JSON, tensors being behind them (Open Inference Protocol, binary tensor data extension).
+    private static func inferenceHeaderLength(_ request: Request) throws -> Int64? {
+        guard let text = request.headers[.inferenceHeaderContentLength] else { return nil }
+        guard let length = Int64(text), length >= 0 else {
+            throw MillraceError(.malformedRequest, "the header Inference-Header-Content-Length must be a number of bytes")
+        }
+        return length
     }
 
     /// `curl -d` and `--data-binary` declare a web form when they are not told otherwise. A picture is taken all the same; text

@@ -32,6 +32,23 @@ struct LineRecognizer: Sendable {
         var image: RGBImage
         var page: Int
         var region: Int
+        /// Whether the image was turned over.
+        var isTurned = false
+        /// Whether it is read as its page is held, see ``LineOrientation``.
+        var isWithPage = true
+
+        func turnedOver() -> Line {
+            var copy = self
+            copy.image = image.turnedOver()
+            copy.isTurned.toggle()
+            return copy
+        }
+
+        func againstPage() -> Line {
+            var copy = turnedOver()
+            copy.isWithPage.toggle()
+            return copy
+        }
     }
 
     /// Lines that go through the model together.

@@ -20,8 +20,11 @@ import Synchronization
 /// | `widthStep` | 32 | to a multiple of so many pixels lines are filled up; larger steps share calls better, and compute more |
 /// | `linesMax` | 8 | lines of one call |
 /// | `widthMin` | 320 | to so many at least; less is faster on tables, and loses spaces in cells such as `< 40` |
+/// | `orientationThreshold` | 0.9 | above which probability the orientation classifier is taken at its word |
 ///
-/// Files: `detector`, `recognizer`; `characters`, a line for each class, where the recogniser's file does not carry them as `character`.
+/// Files: `detector`, `recognizer`; `characters`, a line for each class, where the recogniser's file does not carry them as `character`;
+/// `orientation`, a classifier of lines that stand on their head. With it pages and lines may lie any way round (``LineOrientation``);
+/// without it text that is upside down is not read.
 /// Parameters: `pages`, such as `1-3,5`; `dpi`, 72 to 600, at which pages are drawn (150).
 ///
 /// Outputs: `result.json`, `{"pages": [{"file", "page", "width", "height", "lines": [{"text", "confidence", "polygon"}], "text"}]}`, the
@@ -31,6 +34,7 @@ import Synchronization
 /// An item's cost: the page's pixels, as it goes through the models.
 public struct OCRPipeline: ModelPipeline {
     static let modelRoles = ["detector", "recognizer"]
+    static let orientationRole = "orientation"
 
     let settings: OCRSettings
     let pdf: PDFOpener
@@ -43,7 +47,9 @@ public struct OCRPipeline: ModelPipeline {
     }
 
     public func makeRunner(_ open: (_ role: String) throws -> any TensorModel) throws -> any ModelRunner {
-        PageReader(detector: try open(Self.modelRoles[0]), recognizer: try open(Self.modelRoles[1]), settings: settings)
+        PageReader(
+            detector: try open(Self.modelRoles[0]), recognizer: try open(Self.modelRoles[1]),
+            orientation: settings.tellsOrientation ? try open(Self.orientationRole) : nil, settings: settings)
     }
 
     public func cost(of payload: InferenceItem.Payload) -> Int { max(1, payload.valueCount / 3) }
@@ -87,6 +93,8 @@ struct OCRSettings: Sendable {
     var detector = TextDetector.Settings()
     var recognizer = LineRecognizer.Settings()
     var confidenceMin: Float
+    var tellsOrientation: Bool
+    var orientationThreshold: Float
     /// From a file of their own; `nil`: the recogniser's file has them.
     var characters: [String]?
 
@@ -103,9 +111,16 @@ struct OCRSettings: Sendable {
         recognizer.widthStep = options.integer("widthStep", in: 8...1024, default: 32)
         recognizer.widthMin = options.integer("widthMin", in: 8...4096, default: 320)
         recognizer.linesMax = options.integer("linesMax", in: 1...1024, default: 8)
+        orientationThreshold = Float(options.number("orientationThreshold", over: 0, to: 1, default: 0.9))
+        // A role that nobody asks for would be left out without a word.
+        let roles = OCRPipeline.modelRoles + [OCRPipeline.orientationRole, "characters"]
+        for role in model.manifest.files.keys.sorted() where !roles.contains(role) {
+            options.report("files.\(role) is unknown (known are: \(roles.sorted().joined(separator: ", ")))")
+        }
         try options.finish()
+        tellsOrientation = model.manifest.files[OCRPipeline.orientationRole] != nil
         characters = model.manifest.files["characters"] == nil ? nil : try model.lines(of: "characters")
-        _ = try (model.path(of: "detector"), model.path(of: "recognizer"))
+        for role in OCRPipeline.modelRoles + (tellsOrientation ? [OCRPipeline.orientationRole] : []) { _ = try model.path(of: role) }
     }
 
     /// - Throws: `invalid_manifest` when neither a file nor the model has them.

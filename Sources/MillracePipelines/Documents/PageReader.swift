@@ -4,51 +4,65 @@ import MillraceText
 import MillraceVision
 import Synchronization
 
-/// Runs OCR on batches of pages: every page through the detector, then the lines of all pages through the recogniser.
+/// Runs OCR on batches of pages: every page through the detector, then the lines of all pages through the recogniser, before it through
+/// the classifier of their orientation where there is one.
 ///
 /// An item is one page, ``PageImage``; its outcome is ``PageLines``. Pages and calls of lines run side by side in the models' lanes;
 /// a page that is alone is given the whole device. Lines whose recogniser lets them move each other get calls of their own.
 final class PageReader: ModelRunner, DriftMeasuring {
-    private let detector: any TensorModel
-    private let recognizer: any TensorModel
-    private let settings: OCRSettings
-    private let queue = BlockingQueue(label: "millrace.inference.pages")
+    private struct Stages {
+        var detector: TextDetector
+        var orientation: OrientationClassifier?
+        var recognizer: LineRecognizer
+    }
     private struct State {
-        var stages: (detector: TextDetector, recognizer: LineRecognizer)?
+        var stages: Stages?
         /// Pages of the running batch that nobody wants any more.
         var unwanted: Set<ItemID> = []
         var remarks: [String] = []
     }
+
+    private let detector: any TensorModel
+    private let recognizer: any TensorModel
+    private let orientation: (any TensorModel)?
+    private let settings: OCRSettings
+    private let queue = BlockingQueue(label: "millrace.inference.pages")
     private let state = Mutex(State())
 
-    init(detector: any TensorModel, recognizer: any TensorModel, settings: OCRSettings) {
+    init(detector: any TensorModel, recognizer: any TensorModel, orientation: (any TensorModel)? = nil, settings: OCRSettings) {
         self.detector = detector
         self.recognizer = recognizer
+        self.orientation = orientation
         self.settings = settings
     }
 
     var signature: ModelSignature? { nil }
     var remarks: [String] { state.withLock { $0.remarks } }
 
-    /// Loads both models and reads a blank page, so that the first real one is as fast as the second.
+    /// Loads the models and reads a blank page, so that the first real one is as fast as the second.
     /// - Throws: `model_unavailable`; `invalid_manifest` when there are no characters for the recogniser's classes.
     func load() async throws {
-        let (detector, recognizer, settings) = (detector, recognizer, settings)
-        let (stages, remarks) = try await queue.run { () -> ((detector: TextDetector, recognizer: LineRecognizer), [String]) in
-            try detector.load()
-            try recognizer.load()
-            try Self.check(detector, "detector")
-            try Self.check(recognizer, "recognizer")
-            var stages = (
+        let (detector, recognizer, orientation, settings) = (detector, recognizer, orientation, settings)
+        let (stages, remarks) = try await queue.run { () -> (Stages, [String]) in
+            for (model, role) in [(detector, "detector"), (recognizer, "recognizer"), (orientation, "orientation")] {
+                guard let model else { continue }
+                try model.load()
+                try Self.check(model, role)
+            }
+            var stages = Stages(
                 detector: TextDetector(model: detector, settings: settings.detector),
+                orientation: orientation.map { OrientationClassifier(model: $0) },
                 recognizer: LineRecognizer(
                     model: recognizer, decoder: CTCDecoder(characters: try settings.characters(of: recognizer)), settings: settings.recognizer)
             )
-            let blank = RGBImage(width: 64, height: 64, pixels: Array(repeating: 255, count: 64 * 64 * 3))
-            _ = try stages.detector.regions(on: blank, share: .lane)
-            _ = try stages.recognizer.read(.init(width: settings.recognizer.widthStep, lines: [
-                .init(image: RGBImage(width: 1, height: settings.recognizer.lineHeight, pixels: Array(repeating: 255, count: settings.recognizer.lineHeight * 3)), page: 0, region: 0),
-            ]), share: .lane)
+            func blank(_ width: Int, _ height: Int) -> RGBImage {
+                RGBImage(width: width, height: height, pixels: Array(repeating: 255, count: width * height * 3))
+            }
+            let line = blank(1, settings.recognizer.lineHeight)
+            _ = try stages.detector.regions(on: blank(64, 64), share: .lane)
+            _ = try stages.orientation?.probabilities(of: [line])
+            _ = try stages.recognizer.read(
+                .init(width: settings.recognizer.widthStep, lines: [.init(image: line, page: 0, region: 0)]), share: .lane)
             // Pages always have calls of their own.
             guard recognizer.quantizesAtRunTime else { return (stages, []) }
             let drift = try stages.recognizer.drift()
@@ -73,7 +87,7 @@ final class PageReader: ModelRunner, DriftMeasuring {
         else {
             throw MillraceError(
                 .modelUnavailable, "files.\(role) is no model that takes one image and gives one map",
-                hint: "files.detector is a DB text detector, files.recognizer a CTC recogniser, as PaddleOCR's")
+                hint: "files.detector is a DB text detector, files.recognizer a CTC recogniser, files.orientation a cls, as PaddleOCR's")
         }
     }
 
@@ -87,7 +101,7 @@ final class PageReader: ModelRunner, DriftMeasuring {
             return page
         }
         do {
-            return try await queue.run { [self] in try read(pages, ids: batch.map(\.id), stages.detector, stages.recognizer) }
+            return try await queue.run { [self] in try read(pages, ids: batch.map(\.id), stages) }
         } catch let failure as JobFailure {
             throw BatchFailure.unattributed(failure)
         }
@@ -99,89 +113,85 @@ final class PageReader: ModelRunner, DriftMeasuring {
 
     func close() async {
         state.withLock { $0.stages = nil }
-        detector.close()
-        recognizer.close()
+        for model in [detector, recognizer, orientation] { model?.close() }
     }
 
     private func isUnwanted(_ item: ItemID) -> Bool { state.withLock { $0.unwanted.contains(item) } }
 
-    private func read(_ pages: [RGBImage], ids: [ItemID], _ detector: TextDetector, _ recognizer: LineRecognizer) throws -> [ItemOutcome] {
-        let found = Mutex([[TextRegion]](repeating: [], count: pages.count))
-        let cut = Mutex([LineRecognizer.Line]())
-        let lanes = detector.model.lanes
-        let share: DeviceShare = pages.count == 1 ? .whole : .lane
-        try Lanes.forEach(pages.count, lanes: lanes) { number in
-            guard !isUnwanted(ids[number]) else { return }
-            let regions = try detector.regions(on: pages[number], share: share)
-            let lines = regions.enumerated().map {
-                LineRecognizer.Line(image: recognizer.line(in: $1, of: pages[number]), page: number, region: $0)
-            }
-            found.withLock { $0[number] = regions }
-            cut.withLock { $0 += lines }
-        }
-        let read = Mutex(found.withLock { $0.map { [CTCDecoder.Line?](repeating: nil, count: $0.count) } })
-        let calls = recognizer.calls(for: cut.withLock { $0 })
-        try Lanes.forEach(calls.count, lanes: recognizer.model.lanes) { number in
-            let wanted = calls[number].lines.filter { !isUnwanted(ids[$0.page]) }
-            guard !wanted.isEmpty else { return }
-            let texts = try recognizer.read(.init(width: calls[number].width, lines: wanted), share: .lane)
-            read.withLock { read in
-                for (line, text) in zip(wanted, texts) { read[line.page][line.region] = text }
-            }
-        }
-        let (regions, lines) = (found.withLock { $0 }, read.withLock { $0 })
+    private func read(_ pages: [RGBImage], ids: [ItemID], _ stages: Stages) throws -> [ItemOutcome] {
+        let (found, lines) = try find(on: pages, ids: ids, stages)
+        let readings = try read(try inTheirWays(lines, of: found, stages), of: found, ids: ids, stages.recognizer)
         return pages.indices.map { number in
             if isUnwanted(ids[number]) { return .cancelled }
-            let kept = zip(regions[number], lines[number]).compactMap { region, line in
-                line.flatMap { $0.confidence >= settings.confidenceMin ? PageLines.Line(corners: region.corners, text: $0.text, confidence: $0.confidence) : nil }
+            let kept = zip(found[number], readings[number]).compactMap { region, readings -> PageLines.Line? in
+                guard let reading = readings.best, reading.line.confidence >= settings.confidenceMin else { return nil }
+                let corners = (reading.isTurned ? region.turned : region).corners
+                return PageLines.Line(corners: corners, text: reading.line.text, confidence: reading.line.confidence)
             }
             return .tensors(PageLines(lines: kept).tensors)
         }
     }
-}
 
-/// A page as an item's tensors: `image`, `uint8 [height, width, 3]`.
-enum PageImage {
-    static func tensors(of image: RGBImage) -> [String: Tensor] {
-        ["image": Tensor(element: .uint8, shape: [image.height, image.width, 3], bytes: image.pixels)]
-    }
-
-    static func image(in tensors: [String: Tensor]) -> RGBImage? {
-        guard let tensor = tensors["image"], tensor.element == .uint8, tensor.shape.count == 3, tensor.shape[2] == 3 else { return nil }
-        return RGBImage(width: tensor.shape[1], height: tensor.shape[0], pixels: tensor.bytes)
-    }
-}
-
-/// What was read on a page, in no order: as an item's tensors `polygons` (`float32 [lines, 4, 2]`, x and y in pixels), `confidences`
-/// (`float32 [lines]`) and `text` (`uint8`, UTF-8, a line feed after each line).
-struct PageLines: Sendable, Equatable {
-    struct Line: Sendable, Equatable {
-        var corners: [ImagePoint]
-        var text: String
-        var confidence: Float
-    }
-    var lines: [Line]
-
-    var tensors: [String: Tensor] {
-        let places = lines.flatMap { $0.corners.flatMap { [Float($0.x), Float($0.y)] } }
-        let text = lines.flatMap { Array($0.text.utf8) + [UInt8(ascii: "\n")] }
-        return [
-            "polygons": Tensor(places, shape: [lines.count, 4, 2]), "confidences": Tensor(lines.map(\.confidence), shape: [lines.count]),
-            "text": Tensor(element: .uint8, shape: [text.count], bytes: text),
-        ]
-    }
-
-    init(lines: [Line]) { self.lines = lines }
-
-    init?(_ tensors: [String: Tensor]) {
-        guard let polygons = tensors["polygons"]?.floats, let confidences = tensors["confidences"]?.floats, let text = tensors["text"] else {
-            return nil
+    /// The regions of each page, upright as far as their shape tells, and their lines, cut out.
+    private func find(on pages: [RGBImage], ids: [ItemID], _ stages: Stages) throws -> (regions: [[TextRegion]], lines: [LineRecognizer.Line]) {
+        let found = Mutex([[TextRegion]](repeating: [], count: pages.count))
+        let cut = Mutex([LineRecognizer.Line]())
+        let share: DeviceShare = pages.count == 1 ? .whole : .lane
+        try Lanes.forEach(pages.count, lanes: stages.detector.model.lanes) { number in
+            guard !isUnwanted(ids[number]) else { return }
+            let regions = try stages.detector.regions(on: pages[number], share: share).map(\.upright)
+            let lines = regions.enumerated().map {
+                LineRecognizer.Line(image: stages.recognizer.line(in: $1, of: pages[number]), page: number, region: $0)
+            }
+            found.withLock { $0[number] = regions }
+            cut.withLock { $0 += lines }
         }
-        let texts = text.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
-        guard texts.count == confidences.count, polygons.count == confidences.count * 8 else { return nil }
-        lines = zip(texts, confidences).enumerated().map { index, line in
-            let corners = (0..<4).map { ImagePoint(x: Double(polygons[index * 8 + $0 * 2]), y: Double(polygons[index * 8 + $0 * 2 + 1])) }
-            return Line(corners: corners, text: String(decoding: line.0, as: UTF8.self), confidence: line.1)
+        return (found.withLock { $0 }, cut.withLock { $0 })
+    }
+
+    /// The lines as they are to be read: turned over, or both ways.
+    private func inTheirWays(_ lines: [LineRecognizer.Line], of regions: [[TextRegion]], _ stages: Stages) throws -> [LineRecognizer.Line] {
+        guard let classifier = stages.orientation else { return lines }
+        let probabilities = Mutex([Float](repeating: 0, count: lines.count))
+        let linesMax = settings.recognizer.linesMax
+        try Lanes.forEach((lines.count + linesMax - 1) / linesMax, lanes: classifier.model.lanes) { number in
+            let part = number * linesMax..<min((number + 1) * linesMax, lines.count)
+            let found = try classifier.probabilities(of: lines[part].map(\.image))
+            probabilities.withLock { $0.replaceSubrange(part, with: found) }
         }
+        // Lines that run to the right vote among themselves, and so do those that run downwards.
+        struct Group: Hashable {
+            var page: Int
+            var isAcross: Bool
+        }
+        let all = probabilities.withLock { $0 }
+        let groups = Dictionary(grouping: lines.indices) { index in
+            let corners = regions[lines[index].page][lines[index].region].corners
+            return Group(page: lines[index].page, isAcross: abs(corners[1].x - corners[0].x) >= abs(corners[1].y - corners[0].y))
+        }
+        // By their first lines, so that the same pages make the same calls.
+        return groups.values.sorted { $0[0] < $1[0] }.flatMap { members in
+            LineOrientation.ways(of: members.map { lines[$0] }, members.map { all[$0] }, threshold: settings.orientationThreshold)
+        }
+    }
+
+    /// What was read in each region of each page.
+    private func read(
+        _ lines: [LineRecognizer.Line], of regions: [[TextRegion]], ids: [ItemID], _ recognizer: LineRecognizer
+    ) throws -> [[LineOrientation.Readings]] {
+        let readings = Mutex(regions.map { [LineOrientation.Readings](repeating: .init(), count: $0.count) })
+        let calls = recognizer.calls(for: lines)
+        try Lanes.forEach(calls.count, lanes: recognizer.model.lanes) { number in
+            let wanted = calls[number].lines.filter { !isUnwanted(ids[$0.page]) }
+            guard !wanted.isEmpty else { return }
+            let texts = try recognizer.read(.init(width: calls[number].width, lines: wanted), share: .lane)
+            readings.withLock { readings in
+                for (line, text) in zip(wanted, texts) {
+                    let way: WritableKeyPath<LineOrientation.Readings, _> = line.isWithPage ? \.withPage : \.againstPage
+                    readings[line.page][line.region][keyPath: way] = .init(line: text, isTurned: line.isTurned)
+                }
+            }
+        }
+        return readings.withLock { $0 }
     }
 }

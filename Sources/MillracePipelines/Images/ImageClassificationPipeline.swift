@@ -5,14 +5,21 @@ import MillraceVision
 /// Photos in, classes out. Every input file of a job is one item.
 ///
 /// The model takes `float32 [batch, 3, size, size]`: the middle of the upright photo, a square of `cropFraction` of the
-/// shorter side, resized (bicubic, antialiased), each channel `(value - mean) / scale` with values from 0 to 255.
+/// shorter side, resized (antialiased), each channel `(value - mean) / scale` with values from 0 to 255.
 /// It gives `float32 [batch, classes]`.
+///
+/// `resize: 256` with `size: 224` is what torchvision's `Resize(256)` and `CenterCrop(224)` do, to the pixel; `cropFraction: 0.875` is the
+/// same but for half a pixel, as it rounds nothing.
 ///
 /// | option | default | |
 /// | --- | --- | --- |
 /// | `size` | 224 | pixels |
 /// | `cropFraction` | 0.875 | over 0.01, at most 1 |
-/// | `mean`, `scale` | 127.5 | one number, or red, green, blue |
+/// | `resize` | | in place of `cropFraction`: the shorter side in pixels before the square is cut out, `size` at least |
+/// | `interpolation` | `bicubic` | or `bilinear` |
+/// | `mean`, `scale` | 127.5 | one number, or red, green, blue, whatever the `order` |
+/// | `order` | `rgb` | or `bgr` |
+/// | `layout` | `nchw` | or `nhwc`: the model takes `[batch, size, size, 3]` |
 /// | `input` | `image` | the model's input |
 /// | `output` | its only one | the model's output |
 /// | `activation` | `softmax` | `none` when the model gives probabilities |
@@ -25,9 +32,17 @@ import MillraceVision
 ///
 /// An item's cost: the pixels that the model sees, `size * size`.
 public struct ImageClassificationPipeline: ModelPipeline {
+    /// The order of the axes of the model's input: batch, channels, height, width.
+    enum Layout: String, CaseIterable { case nchw, nhwc }
+
     let labels: [String]
     let size: Int
     let cropFraction: Double
+    /// The shorter side before the crop; `nil`: ``cropFraction`` holds.
+    let resize: Int?
+    let filter: ResamplingFilter
+    let order: ChannelOrder
+    let layout: Layout
     let normalization: ChannelNormalization
     let input: String
     let output: String?
@@ -39,6 +54,12 @@ public struct ImageClassificationPipeline: ModelPipeline {
         var options = OptionReader(model.manifest)
         size = options.integer("size", in: 1...4096, default: 224)
         cropFraction = options.number("cropFraction", over: 0.01, to: 1, default: 0.875)
+        let resized = options.integer("resize", in: size...8192, default: size)
+        resize = model.manifest.options["resize"] == nil ? nil : resized
+        if resize != nil, model.manifest.options["cropFraction"] != nil { options.report("options.resize and options.cropFraction exclude each other") }
+        filter = options.choice("interpolation", default: .bicubic)
+        order = options.choice("order", default: .rgb)
+        layout = options.choice("layout", default: .nchw)
         normalization = ChannelNormalization(
             mean: options.channels("mean", default: [127.5, 127.5, 127.5]),
             scale: options.channels("scale", default: [127.5, 127.5, 127.5], nonzero: true))

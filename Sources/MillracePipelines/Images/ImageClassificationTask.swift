@@ -74,11 +74,19 @@ final class ImageClassificationTask: PipelineTask {
 }
 
 extension ImageClassificationPipeline {
-    /// The model's input for the photo at `path`: `float32 [3, size, size]`.
+    /// The model's input for the photo at `path`: `float32 [3, size, size]` or `[size, size, 3]`.
     func tensor(of path: String, decoder: ImageDecoder) throws(JobFailure) -> Tensor {
         let image = try decoder.decode(path: path)
-        let box = CropBox.center(ofWidth: image.width, height: image.height, fraction: cropFraction)
-        let planes = image.resampled(box, width: size, height: size).planes(normalization)
-        return Tensor(planes, shape: [3, size, size])
+        let box =
+            if let resize {
+                CropBox.center(ofWidth: image.width, height: image.height, shorterSide: resize, size: size)
+            } else {
+                CropBox.center(ofWidth: image.width, height: image.height, fraction: cropFraction)
+            }
+        let square = image.resampled(box, width: size, height: size, filter: filter)
+        return switch layout {
+        case .nchw: Tensor(square.planes(normalization, order: order), shape: [3, size, size])
+        case .nhwc: Tensor(square.interleaved(normalization, order: order), shape: [size, size, 3])
+        }
     }
 }

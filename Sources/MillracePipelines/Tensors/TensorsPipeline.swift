@@ -1,7 +1,6 @@
 import Foundation
 import MillraceCore
 import MillraceInference
-import MillraceText
 
 /// Numbers in, numbers out, for any model. The input is JSON, in the request or as a file, in one of three forms:
 ///
@@ -10,11 +9,18 @@ import MillraceText
 /// - `{"inputs": [{"image": [[...]]}, ...]}`: several examples. Output: `{"outputs": [{"logits": [...]}, ...]}`.
 /// - `{"inputs": [{"name": "image", "shape": [2, 3], "datatype": "FP32", "data": [...]}]}`: the Open Inference Protocol,
 ///   where the first axis is the batch. `datatype` is `FP32`, `INT64`, `INT32` or `UINT8`; `data` is flat or nested.
-///   Output: `{"outputs": [{"name", "shape", "datatype", "data"}]}`, with `id` when there was one.
+///   Output: `{"outputs": [{"name", "shape", "datatype", "data"}]}`, with `id` when there was one; of the outputs that `outputs`
+///   names, else of all.
+///
+/// In a file of the third form, tensors may follow the JSON as bytes (the protocol's binary extension), little-endian, one behind the
+/// other, each with `"parameters": {"binary_data_size": N}` in place of `data`. The JSON ends where its outermost bracket is closed, or
+/// after as many bytes as the file's media type says in `inference-header-content-length`. With the request's parameter
+/// `binary_data_output`, or `binary_data` of one of `outputs`, outputs come so too, in `result.bin`, whose media type has the length
+/// of its JSON.
 ///
 /// Option `elements` names the element type of inputs in the first two forms, such as `{input_ids: int64}`; others are
 /// `float32`. Shapes are checked against the model's own. A value that is not a number comes out as `null`.
-/// Output file: `result.json`. An item's cost: the values of all its inputs.
+/// Output file: `result.json`, or `result.bin`. An item's cost: the values of all its inputs.
 public struct TensorsPipeline: ModelPipeline {
     let elements: [String: Tensor.Element]
     private let reading = BlockingQueue(label: "millrace.tensors", concurrent: true)
@@ -48,10 +54,8 @@ public struct TensorsPipeline: ModelPipeline {
                 }
                 return try TensorsRequest(input, elements: elements, limits: limits)
             }
-            guard let value = try? MillraceJSON.decode(JSONValue.self, from: try TextFile.read(path: file.path)) else {
-                throw JobFailure(.invalidInput, "the file is not valid JSON", hint: TensorsRequest.hint)
-            }
-            return try TensorsRequest(value, elements: elements, limits: limits)
+            let body = try TensorsBody(file)
+            return try TensorsRequest(body.json, tail: body.tail, elements: elements, limits: limits)
         }
         return TensorsTask(request: request)
     }

@@ -1,3 +1,4 @@
+import Foundation
 import MillraceCore
 import MillraceInference
 
@@ -5,7 +6,7 @@ import MillraceInference
 struct TensorsRequest: Sendable {
     enum Form: Sendable, Equatable {
         case one, many
-        case openInference(id: String?)
+        case openInference(OpenInferenceRequest.Answer)
     }
 
     static let hint = "the job's input is {\"NAME\": [...]} with the names of the model's inputs, as in {\"input\": {\"image\": [...]}}"
@@ -14,8 +15,9 @@ struct TensorsRequest: Sendable {
     /// Each without a batch axis, by input name.
     var examples: [[String: Tensor]]
 
+    /// - Parameter tail: The bytes behind the JSON.
     /// - Throws: `invalid_input`, or `too_large` for more examples than rows are allowed.
-    init(_ input: JSONValue, elements: [String: Tensor.Element], limits: EndpointLimits) throws(JobFailure) {
+    init(_ input: JSONValue, tail: Data = Data(), elements: [String: Tensor.Element], limits: EndpointLimits) throws(JobFailure) {
         switch input["inputs"] {
         case .object(let members)?:
             form = .one
@@ -23,8 +25,8 @@ struct TensorsRequest: Sendable {
         case .array(let entries)?:
             guard let first = entries.first else { throw Self.invalid("\"inputs\" is empty") }
             if first["datatype"] != nil {
-                form = .openInference(id: input["id"]?.stringValue)
-                examples = try Self.openInference(entries)
+                let request = try OpenInferenceRequest(input, entries, tail: tail, limits: limits)
+                (form, examples) = (.openInference(request.answer), request.examples)
             } else {
                 form = .many
                 examples = []
@@ -40,9 +42,9 @@ struct TensorsRequest: Sendable {
             form = .one
             examples = [try Self.example(members, elements)]
         }
-        guard examples.count <= limits.rowsMax else {
-            throw JobFailure(.tooLarge, "there are \(examples.count) examples, more than the \(limits.rowsMax) allowed")
-        }
+        if case .openInference = form { return }
+        guard tail.isEmpty else { throw Self.invalid("there are \(tail.count) bytes behind the JSON, which names no \"datatype\"") }
+        guard examples.count <= limits.rowsMax else { throw Self.tooMany(examples.count, limits) }
     }
 
     private static func example(
@@ -56,47 +58,11 @@ struct TensorsRequest: Sendable {
         return example
     }
 
-    private static func openInference(_ entries: [JSONValue]) throws(JobFailure) -> [[String: Tensor]] {
-        var batch: Int?
-        var examples: [[String: Tensor]] = []
-        for entry in entries {
-            guard let name = entry["name"]?.stringValue else { throw invalid("an input has no \"name\"") }
-            guard let code = entry["datatype"]?.stringValue, let element = Tensor.Element(openInference: code) else {
-                throw invalid("input \"\(name)\" must have the \"datatype\" FP32, INT64, INT32 or UINT8")
-            }
-            guard let shape = entry["shape"]?.arrayValue?.map(\.integerValue), !shape.isEmpty, !shape.contains(nil) else {
-                throw invalid("input \"\(name)\" needs a \"shape\" of whole numbers, the batch first")
-            }
-            let axes = shape.compactMap { $0 }
-            let values = try NestedArray(entry["data"] ?? .array([]), of: name)
-            guard axes.allSatisfy({ $0 > 0 }), values.values.count == Self.product(axes) else {
-                throw invalid("input \"\(name)\" has \(values.values.count) values, which its shape \(axes) does not hold")
-            }
-            guard axes[0] == batch ?? axes[0] else { throw invalid("the inputs' first axes differ") }
-            batch = axes[0]
-            if examples.isEmpty { examples = Array(repeating: [:], count: axes[0]) }
-            let count = values.values.count / axes[0]
-            for index in examples.indices {
-                let part = NestedArray(
-                    values: Array(values.values[index * count..<(index + 1) * count]), shape: Array(axes.dropFirst()))
-                examples[index][name] = try part.tensor(element, of: name)
-            }
-        }
-        return examples
+    static func tooMany(_ count: Int, _ limits: EndpointLimits) -> JobFailure {
+        JobFailure(.tooLarge, "there are \(count) examples, more than the \(limits.rowsMax) allowed")
     }
 
-    /// The product, or `nil` when it does not fit: an absurd shape holds nothing.
-    private static func product(_ axes: [Int]) -> Int? {
-        var product = 1
-        for axis in axes {
-            let (next, overflow) = product.multipliedReportingOverflow(by: axis)
-            if overflow { return nil }
-            product = next
-        }
-        return product
-    }
-
-    private static func invalid(_ message: String) -> JobFailure {
+    static func invalid(_ message: String) -> JobFailure {
         JobFailure(.invalidInput, message, hint: hint)
     }
 }

@@ -39,34 +39,10 @@ final class TensorsTask: PipelineTask {
     func finish() async throws -> [PipelineOutput] {
         let results = state.withLock { $0.results }.compactMap { $0 }
         precondition(results.count == request.examples.count, "finish() comes after every item was accepted")
-        return [try .json(try answer(results))]
-    }
-
-    private func answer(_ results: [[String: Tensor]]) throws(JobFailure) -> JSONValue {
+        if case .openInference(let answer) = request.form { return [try answer.output(results)] }
         let nested = results.map { outputs in
             JSONValue.object(outputs.mapValues { NestedArray.nested(NestedArray.flat($0), $0.shape) })
         }
-        switch request.form {
-        case .one: return ["outputs": nested[0]]
-        case .many: return ["outputs": .array(nested)]
-        case .openInference(let id):
-            var outputs: [JSONValue] = []
-            for name in results[0].keys.sorted() { outputs.append(try stacked(results, name)) }
-            var answer: [String: JSONValue] = ["outputs": .array(outputs)]
-            if let id { answer["id"] = .string(id) }
-            return .object(answer)
-        }
-    }
-
-    private func stacked(_ results: [[String: Tensor]], _ name: String) throws(JobFailure) -> JSONValue {
-        let tensors = results.compactMap { $0[name] }
-        guard tensors.count == results.count, Set(tensors.map(\.shape)).count == 1 else {
-            throw JobFailure(.modelError, "the model's output \"\(name)\" has another shape for each example")
-        }
-        let shape = [tensors.count] + tensors[0].shape
-        return [
-            "name": .string(name), "datatype": .string(tensors[0].element.openInference),
-            "shape": .array(shape.map { .integer(Int64($0)) }), "data": .array(tensors.flatMap(NestedArray.flat)),
-        ]
+        return [try .json(["outputs": request.form == .one ? nested[0] : .array(nested)])]
     }
 }

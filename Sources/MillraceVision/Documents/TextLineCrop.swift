@@ -31,23 +31,17 @@ struct PerspectiveMap {
 }
 
 extension RGBImage {
-    /// Tall crops are text that runs downwards; they are turned to the left.
-    private static let uprightRatio = 1.5
-
-    /// The line of text in a region, made upright, with the given height and its own proportions.
+    /// The line of text in a region, made upright, with the given height and its own proportions. Tall regions are text that runs
+    /// downwards; they are turned to the left.
     ///
     /// Sampled with the cubic kernel (a = -0.75) in one step; what lies outside of the image is as its edge.
     ///
     /// - Parameter widthMax: Lines that would be longer are squeezed.
     public func textLine(in region: TextRegion, height: Int, widthMax: Int = .max) -> RGBImage {
-        var corners = region.corners
-        var size = Self.size(of: corners)
-        if size.height >= size.width * Self.uprightRatio {
-            corners = [corners[1], corners[2], corners[3], corners[0]]
-            size = (size.height, size.width)
-        }
+        let region = region.upright
+        let size = region.size
         let width = min(max(1, Int((Double(height) * size.width / size.height).rounded(.up))), widthMax)
-        let map = PerspectiveMap(fromWidth: Double(width), height: Double(height), to: corners)
+        let map = PerspectiveMap(fromWidth: Double(width), height: Double(height), to: region.corners)
         return RGBImage(width: width, height: height) { bytes in
             withPixels { pixels in
                 let sampler = CubicSampler(pixels: pixels, width: self.width, height: self.height)
@@ -64,11 +58,16 @@ extension RGBImage {
         }
     }
 
-    /// At least one pixel each way.
-    private static func size(of corners: [ImagePoint]) -> (width: Double, height: Double) {
-        let width = max((corners[0] - corners[1]).length, (corners[2] - corners[3]).length)
-        let height = max((corners[0] - corners[3]).length, (corners[1] - corners[2]).length)
-        return (max(width.rounded(.down), 1), max(height.rounded(.down), 1))
+    /// The image turned by 180 degrees.
+    public func turnedOver() -> RGBImage {
+        RGBImage(width: width, height: height) { bytes in
+            withPixels { pixels in
+                let last = width * height - 1
+                for index in 0...last {
+                    for channel in 0..<3 { bytes[(last - index) * 3 + channel] = pixels[index * 3 + channel] }
+                }
+            }
+        }
     }
 }
 

@@ -3,6 +3,34 @@ public struct TextRegion: Sendable, Equatable {
     public var corners: [ImagePoint]
     /// How sure the model is that there is text, from 0 to 1.
     public var confidence: Double
+
+    /// From this proportion of height to width on a region holds text that runs downwards (PaddleOCR's `get_rotate_crop_image`).
+    private static let tallnessMin = 1.5
+
+    /// Whether its text runs downwards, as far as its shape tells.
+    public var isTall: Bool {
+        let size = size
+        return size.height >= size.width * Self.tallnessMin
+    }
+
+    /// The region with the corner first that is the upper left one of its text: of a tall region the upper right one.
+    public var upright: TextRegion { isTall ? startingAt(1) : self }
+
+    /// The region of the same text, had it been written the other way up.
+    public var turned: TextRegion { startingAt(2) }
+
+    private func startingAt(_ corner: Int) -> TextRegion {
+        var copy = self
+        copy.corners = Array(corners[corner...] + corners[..<corner])
+        return copy
+    }
+
+    /// Whole pixels, at least one each way; of sides that differ the longer one.
+    var size: (width: Double, height: Double) {
+        let width = max((corners[0] - corners[1]).length, (corners[2] - corners[3]).length)
+        let height = max((corners[0] - corners[3]).length, (corners[1] - corners[2]).length)
+        return (max(width.rounded(.down), 1), max(height.rounded(.down), 1))
+    }
 }
 
 /// Finds lines of text in the map of a detector of the kind "differentiable binarization" (PP-OCR): for each pixel the probability

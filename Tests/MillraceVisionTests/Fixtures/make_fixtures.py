@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Small odd images, and FNV-1a hashes of what Pillow makes of them and of the photos: of the upright RGB pixels, and of
-the 224 x 224 bicubic centre crop. usage: make_fixtures.py PHOTOS_DIR OUT_DIR"""
+the 224 x 224 bicubic centre crop; and hashes of the photos cut as torchvision's Resize(256) and CenterCrop(224) do. usage: make_fixtures.py PHOTOS_DIR OUT_DIR"""
 import glob, json, os, random, sys
 from PIL import Image, ImageOps
 
@@ -37,3 +37,17 @@ def reference(path):
 files = sorted(f for f in glob.glob(f"{out}/*.*") + glob.glob(f"{photos}/*.*g") if f.rsplit(".")[-1] in ("png", "jpg", "webp") and "cmyk" not in f)
 json.dump({os.path.basename(f): reference(f) for f in files}, open(f"{out}/pillow.json", "w"), indent=1)
 print(len(files))
+
+def torchvision(path, filter, shorter=256, size=224):
+    """Pillow's crop of the place where torchvision resizes, then cuts; the two steps themselves differ from it by one level at most."""
+    im = Image.open(path).convert("RGB"); w, h = im.size
+    nw, nh = (shorter, int(shorter * h / w)) if w <= h else (int(shorter * w / h), shorter)
+    l, t = int(round((nw - size) / 2.0)), int(round((nh - size) / 2.0))
+    one = im.resize((size, size), filter, box=(l * w / nw, t * h / nh, (l + size) * w / nw, (t + size) * h / nh))
+    two = im.resize((nw, nh), filter).crop((l, t, l + size, t + size))
+    assert max(abs(a - b) for a, b in zip(one.tobytes(), two.tobytes())) <= 1, path
+    return fnv(one.tobytes())
+
+filters = dict(bicubic=Image.BICUBIC, bilinear=Image.BILINEAR)
+json.dump({os.path.basename(f): {n: torchvision(f, i) for n, i in filters.items()} for f in sorted(glob.glob(f"{photos}/*.*g"))},
+          open(f"{out}/torchvision.json", "w"), indent=1)
