@@ -19,6 +19,7 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
         var id: ItemID
         var item: Item
         var since: Timestamp
+        var isAlone: Bool
     }
 
     private var itemsMax: Int
@@ -33,9 +34,10 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
         waitMax = policy.waitMax
     }
 
-    public mutating func add(_ item: Item, id: ItemID, of job: JobID, at now: Timestamp) {
+    /// - Parameter alone: whether it may share its batch with items of its own job only.
+    public mutating func add(_ item: Item, id: ItemID, of job: JobID, at now: Timestamp, alone: Bool = false) {
         if queues[job] == nil { turns.append(job) }
-        queues[job, default: []].append(Waiting(id: id, item: item, since: now))
+        queues[job, default: []].append(Waiting(id: id, item: item, since: now, isAlone: alone))
         count += 1
     }
 
@@ -65,14 +67,29 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
     }
 
     private mutating func takeBatch() -> [Item] {
+        if let job = turns.first, mustBeAlone(job) { return takeBatch(of: job) }
         var batch: [Item] = []
-        while batch.count < itemsMax, let job = turns.popFirst() {
+        while batch.count < itemsMax, let job = turns.first, !mustBeAlone(job) {
+            turns.removeFirst()
             guard let waiting = queues[job]?.popFirst() else { continue }
             batch.append(waiting.item)
             if queues[job]!.isEmpty { queues[job] = nil } else { turns.append(job) }
         }
         count -= batch.count
         return batch
+    }
+
+    private mutating func takeBatch(of job: JobID) -> [Item] {
+        turns.removeFirst()
+        let batch = queues[job]!.prefix(itemsMax).map(\.item)
+        queues[job]!.removeFirst(batch.count)
+        if queues[job]!.isEmpty { queues[job] = nil } else { turns.append(job) }
+        count -= batch.count
+        return batch
+    }
+
+    private func mustBeAlone(_ job: JobID) -> Bool {
+        queues[job]?.first?.isAlone ?? false
     }
 
     private mutating func dropTurn(of job: JobID) {

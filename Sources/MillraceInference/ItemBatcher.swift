@@ -9,6 +9,8 @@ public final class ItemBatcher: Sendable {
     private struct Pending: Sendable {
         var item: InferenceItem
         var job: JobID
+        /// A suspect's, see ``RiskGate``.
+        var isAlone = false
         var answer: Answer
     }
     private enum Answer: Sendable {
@@ -37,13 +39,18 @@ public final class ItemBatcher: Sendable {
 
     private let runner: any ModelRunner
     private let observer: any ItemObserver
+    private let risk: RiskGate?
     private let surroundings: Surroundings
     private let state: Mutex<State>
     private let (wake, wakeUp) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    public init(runner: any ModelRunner, observer: any ItemObserver, policy: BatchingPolicy, surroundings: Surroundings) {
+    /// - Parameter risk: what stands before the runner, when it may take this process with it.
+    public init(
+        runner: any ModelRunner, observer: any ItemObserver, policy: BatchingPolicy, surroundings: Surroundings, risk: RiskGate? = nil
+    ) {
         self.runner = runner
         self.observer = observer
+        self.risk = risk
         self.surroundings = surroundings
         state = Mutex(State(planner: BatchPlanner(policy)))
     }
@@ -65,13 +72,16 @@ public final class ItemBatcher: Sendable {
     }
 
     /// Runs one item in some batch. When the task is cancelled the outcome is `.cancelled`, at once for an item that waits.
-    public func run(_ item: InferenceItem, of job: JobID, reason: @escaping @Sendable () -> CancellationReason) async -> ItemOutcome {
+    /// - Parameter alone: whether only items of the same job may be in that batch.
+    public func run(_ item: InferenceItem, of job: JobID, alone: Bool = false, reason: @escaping @Sendable () -> CancellationReason) async -> ItemOutcome {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let (refused, wasIdle) = state.withLock { state in
                     // Checked under the lock: a cancellation that came before is seen here, a later one finds the item.
                     if state.closed || Task.isCancelled { return (true, false) }
-                    state.planner.add(Pending(item: item, job: job, answer: .task(continuation)), id: item.id, of: job, at: surroundings.now())
+                    state.planner.add(
+                        Pending(item: item, job: job, isAlone: alone, answer: .task(continuation)), id: item.id, of: job,
+                        at: surroundings.now(), alone: alone)
                     defer { state.idle = false }
                     return (false, state.idle)
                 }
@@ -131,7 +141,7 @@ public final class ItemBatcher: Sendable {
         while !Task.isCancelled {
             switch decide() {
             case .run(let batch):
-                await run(batch[...])
+                await runAtRisk(batch)
                 state.withLock { $0.running = [] }
             case .wait(let until):
                 await pause(until: until)
@@ -154,6 +164,16 @@ public final class ItemBatcher: Sendable {
     private func pause(until: Timestamp) async {
         // Short (milliseconds), so it need not end early when more items come.
         try? await surroundings.sleep(min(until.since(surroundings.now()), .milliseconds(5)))
+    }
+
+    private func runAtRisk(_ batch: [Pending]) async {
+        guard let risk else { return await run(batch[...]) }
+        do {
+            try await risk.enter(for: Array(Set(batch.map(\.job))), alone: batch.contains(where: \.isAlone)) { await run(batch[...]) }
+        } catch {
+            // The worker ends; none has run.
+            for pending in batch { pending.answer.resume(returning: .cancelled) }
+        }
     }
 
     private func run(_ batch: ArraySlice<Pending>) async {

@@ -21,6 +21,8 @@ struct WorkerSession: Sendable {
     let held: HeldJobs
     let batcher: ItemBatcher
     let settler: Settler
+    /// Before all code of this process that decodes and computes; a handler process has its own, and an echo has none.
+    let risk: RiskGate?
     let decoding = Gate(limit: ProcessInfo.processInfo.activeProcessorCount)
     let executor = InferenceExecutor()
     /// Where the loops run that talk to the gateway.
@@ -35,7 +37,7 @@ struct WorkerSession: Sendable {
 
     init(
         registration: RegisterRequest, welcome: RegisterResponse, engine: Worker.Engine, gateway: GatewayConnection,
-        transfer: BlobTransfer, control: EventLoopExecutor, scratchFolder: String, readyAt: Timestamp, surroundings: Surroundings, logger: Logger
+        transfer: BlobTransfer, control: EventLoopExecutor, scratchFolder: String, readyAt: Timestamp, marks: (any RiskMarks)?, surroundings: Surroundings, logger: Logger
     ) {
         self.registration = registration
         configuration = welcome.configuration
@@ -48,6 +50,7 @@ struct WorkerSession: Sendable {
         self.readyAt = readyAt
         self.surroundings = surroundings
         self.logger = logger
+        risk = engine.pipeline.decodes ? RiskGate(marks) : nil
         let held = HeldJobs()
         self.held = held
         settler = Settler(worker: registration.worker, held: held, logger: logger) {
@@ -57,7 +60,7 @@ struct WorkerSession: Sendable {
         batcher = ItemBatcher(
             runner: engine.runner,
             observer: JobObserver(held: held, logger: logger) { try await checkpoints.store(fileAt: $0, position: $1, of: $2) },
-            policy: configuration.batching, surroundings: surroundings)
+            policy: configuration.batching, surroundings: surroundings, risk: risk)
     }
 
     /// Where batches run: what decodes keeps a core busy, a handler's checkpoints are copied and synced, an echo does neither.

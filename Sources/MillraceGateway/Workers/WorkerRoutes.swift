@@ -109,7 +109,7 @@ struct WorkerRoutes: Sendable {
         var checkpoint: LeasedJob.Checkpoint?
         if let known = job.checkpoint { checkpoint = .init(file: try await file(known.file), position: known.position) }
         return LeasedJob(
-            id: job.id, token: token, attempt: job.attempt, createdAt: job.createdAt,
+            id: job.id, token: token, attempt: job.attempt, crashes: job.crashes > 0 ? job.crashes : nil, createdAt: job.createdAt,
             parameters: job.parameters.isEmpty ? nil : RawJSON(.object(job.parameters)),
             input: job.input, files: files,
             checkpoint: checkpoint, traceparent: job.traceparent)
