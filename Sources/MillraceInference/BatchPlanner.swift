@@ -68,13 +68,18 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
 
     private mutating func takeBatch() -> [Item] {
         if let job = turns.first, mustBeAlone(job) { return takeBatch(of: job) }
-        var batch: [Item] = []
-        while batch.count < itemsMax, let job = turns.first, !mustBeAlone(job) {
-            turns.removeFirst()
+        var (batch, passedOver): ([Item], [JobID]) = ([], [])
+        while batch.count < itemsMax, let job = turns.popFirst() {
+            guard !mustBeAlone(job) else {
+                passedOver.append(job)
+                continue
+            }
             guard let waiting = queues[job]?.popFirst() else { continue }
             batch.append(waiting.item)
             if queues[job]!.isEmpty { queues[job] = nil } else { turns.append(job) }
         }
+        // They are next.
+        turns.prepend(contentsOf: passedOver)
         count -= batch.count
         return batch
     }

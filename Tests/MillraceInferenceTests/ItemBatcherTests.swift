@@ -138,7 +138,6 @@ import Testing
         let batcher = ItemBatcher(runner: runner, observer: SilentObserver(), policy: .init(), surroundings: .system, risk: gate)
         let jobs = (0..<6).map { JobID(high: 1, low: UInt64($0 + 1)) }
         let items = jobs.map { _ in batcher.makeItemID() }
-        // All wait when the first batch is taken.
         async let outcomes = withTaskGroup(of: ItemOutcome.self) { group in
             for (index, job) in jobs.enumerated() {
                 group.addTask {

@@ -11,30 +11,30 @@ import Testing
 
     @Test func `any number goes in together, a suspect when all have left, and nobody beside it`() {
         var room = RiskRoom()
-        #expect(room.come(entry(1)))
-        #expect(room.come(entry(2)))
-        #expect(!room.come(entry(3, alone: true)))
+        #expect(room.come(entry(1)) == true)
+        #expect(room.come(entry(2)) == true)
+        #expect(room.come(entry(3, alone: true)) == false)
         #expect(room.leave() == [])
         #expect(room.leave() == [entry(3, alone: true)])
-        #expect(!room.come(entry(4)))
-        #expect(!room.come(entry(5)))
+        #expect(room.come(entry(4)) == false)
+        #expect(room.come(entry(5)) == false)
         #expect(room.leave() == [entry(4), entry(5)])
     }
 
     @Test func `who comes after a suspect that waits goes in after it`() {
         var room = RiskRoom()
-        #expect(room.come(entry(1)))
-        #expect(!room.come(entry(2, alone: true)))
-        #expect(!room.come(entry(3)))
+        #expect(room.come(entry(1)) == true)
+        #expect(room.come(entry(2, alone: true)) == false)
+        #expect(room.come(entry(3)) == false)
         #expect(room.leave() == [entry(2, alone: true)])
         #expect(room.leave() == [entry(3)])
     }
 
     @Test func `a suspect that gives up lets those in that waited behind it`() {
         var room = RiskRoom()
-        #expect(room.come(entry(1)))
-        #expect(!room.come(entry(2, alone: true)))
-        #expect(!room.come(entry(3)))
+        #expect(room.come(entry(1)) == true)
+        #expect(room.come(entry(2, alone: true)) == false)
+        #expect(room.come(entry(3)) == false)
         #expect(room.giveUp(2) == [entry(3)])
         #expect(room.giveUp(2) == nil)
         #expect(room.giveUp(1) == nil)
