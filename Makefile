@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 RELEASE := .build/release/millrace
 
-.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox test-sim sim sim-canary chaos bench-queue bench-inference bench-ocr lint docs clean
+.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox test-sim sim sim-canary fuzz chaos bench-queue bench-inference bench-ocr lint docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ sim: setup ## simulate the queue under faults, seed by seed; SEEDS=400 STEPS=600
 
 sim-canary: setup ## a build without the fence, which the simulator's auditor must catch
 	@dev/sim --canary
+
+fuzz: setup ## give changed samples to every parser; SECONDS=60 for each, MILLRACE_FUZZ_SEED=..., see docs/architecture/02-worker-and-batching.md
+	swift build --build-tests
+	@MILLRACE_FUZZ_SECONDS=$(or $(SECONDS),60) dev/fuzz
 
 chaos: $(if $(MILLRACE_BIN),setup,build) ## break the real server under load and count what is lost; ROUNDS=500 SEED=..., see Tests/chaos/README.md
 	@MILLRACE_BIN=$${MILLRACE_BIN:-$(RELEASE)} dev/chaos

@@ -159,7 +159,7 @@ let package = Package(
         suite(
             "MillraceRunnerProcessTests",
             uses: ["MillraceRunnerProcess", "MillraceInference", "MillraceProcesses", "MillraceWire", "MillraceCore"],
-            [log], resources: [.copy("Peers")]),
+            [nio, log], resources: [.copy("Peers")]),
         suite("MillraceClientTests", uses: ["MillraceClient", "MillraceFakeServer", "MillraceWire", "MillraceCore"]),
         suite(
             "MillraceCommandsTests",
@@ -190,7 +190,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         suite("MillraceLocalTests", uses: ["MillraceLocal", "MillraceConformance", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
         suite(
-            "MillraceAppTests", uses: ["MillraceApp", "MillraceCloud", "MillraceCore", "MillraceLocal", "MillraceQueue", "MillraceScaling"], [log]),
+            "MillraceAppTests", uses: ["MillraceApp", "MillraceCloud", "MillraceCore", "MillraceLocal", "MillraceQueue", "MillraceScaling", "MillraceWorker"], [log]),
         suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
     ]
 )

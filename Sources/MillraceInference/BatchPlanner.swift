@@ -21,6 +21,7 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
         var item: Item
         var cost: Int
         var since: Timestamp
+        var isAlone: Bool
     }
 
     private let itemsMax: Int
@@ -44,11 +45,12 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
     /// Whether more items would change nothing about the next batch but which they are.
     public var isFull: Bool { count >= itemsMax || costWaiting >= costMax }
 
-    public mutating func add(_ item: Item, id: ItemID, cost: Int = 1, of job: JobID, at now: Timestamp) {
+    /// - Parameter alone: whether it may share its batch with items of its own job only.
+    public mutating func add(_ item: Item, id: ItemID, cost: Int = 1, of job: JobID, at now: Timestamp, alone: Bool = false) {
         arrivals.noteArrival(at: now, foundNothing: isIdle)
         isIdle = false
         if queues[job] == nil { turns.append(job) }
-        queues[job, default: []].append(Waiting(id: id, item: item, cost: max(1, cost), since: now))
+        queues[job, default: []].append(Waiting(id: id, item: item, cost: max(1, cost), since: now, isAlone: alone))
         count += 1
         costWaiting += max(1, cost)
     }
@@ -97,13 +99,14 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
     }
 
     private mutating func takeBatch() -> [Item] {
+        if let job = turns.first, mustBeAlone(job) { return takeBatch(of: job) }
         var batch: [Item] = []
         var cost = 0
-        // Jobs whose next item does not fit any more: they are the first ones of the next batch.
+        // Jobs that must be alone, or whose next item does not fit any more: they are the first ones of the next batch.
         var passed: [JobID] = []
         while batch.count < itemsMax, let job = turns.popFirst() {
             guard let next = queues[job]?.first else { continue }
-            guard batch.isEmpty || next.cost <= costMax - cost else {
+            guard !mustBeAlone(job), batch.isEmpty || next.cost <= costMax - cost else {
                 passed.append(job)
                 continue
             }
@@ -116,6 +119,24 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
         count -= batch.count
         costWaiting -= cost
         return batch
+    }
+
+    private mutating func takeBatch(of job: JobID) -> [Item] {
+        turns.removeFirst()
+        var (batch, cost): ([Item], Int) = ([], 0)
+        while batch.count < itemsMax, let next = queues[job]?.first, batch.isEmpty || next.cost <= costMax - cost {
+            queues[job]!.removeFirst()
+            batch.append(next.item)
+            cost += next.cost
+        }
+        if queues[job]!.isEmpty { queues[job] = nil } else { turns.append(job) }
+        count -= batch.count
+        costWaiting -= cost
+        return batch
+    }
+
+    private func mustBeAlone(_ job: JobID) -> Bool {
+        queues[job]?.first?.isAlone ?? false
     }
 
     private mutating func dropTurn(of job: JobID) {

@@ -9,6 +9,8 @@ public final class ItemBatcher: Sendable {
     private struct Pending: Sendable {
         var item: InferenceItem
         var job: JobID
+        /// A suspect's, see ``RiskGate``.
+        var isAlone = false
         var answer: Answer
     }
     private enum Answer: Sendable {
@@ -55,18 +57,22 @@ public final class ItemBatcher: Sendable {
 
     private let runner: any ModelRunner
     private let observer: any ItemObserver
+    private let risk: RiskGate?
     private let surroundings: Surroundings
     private let onBatch: @Sendable (_ items: Int, _ duration: Duration) -> Void
     private let state: Mutex<State>
     private let (wake, wakeUp) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    /// - Parameter onBatch: Told of each batch that ran how many items it had, and how long the runner took.
+    /// - Parameters:
+    ///   - risk: what stands before the runner, when it may take this process with it.
+    ///   - onBatch: Told of each batch that ran how many items it had, and how long the runner took.
     public init(
-        runner: any ModelRunner, observer: any ItemObserver, policy: BatchingPolicy, surroundings: Surroundings,
+        runner: any ModelRunner, observer: any ItemObserver, policy: BatchingPolicy, surroundings: Surroundings, risk: RiskGate? = nil,
         onBatch: @escaping @Sendable (_ items: Int, _ duration: Duration) -> Void = { _, _ in }
     ) {
         self.runner = runner
         self.observer = observer
+        self.risk = risk
         self.surroundings = surroundings
         self.onBatch = onBatch
         state = Mutex(State(planner: BatchPlanner(policy)))
@@ -96,14 +102,15 @@ public final class ItemBatcher: Sendable {
     }
 
     /// Runs one item in some batch. When the task is cancelled the outcome is `.cancelled`, at once for an item that waits.
-    public func run(_ item: InferenceItem, of job: JobID, reason: @escaping @Sendable () -> CancellationReason) async -> ItemOutcome {
+    /// - Parameter alone: whether only items of the same job may be in that batch.
+    public func run(_ item: InferenceItem, of job: JobID, alone: Bool = false, reason: @escaping @Sendable () -> CancellationReason) async -> ItemOutcome {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let (refused, mustWake) = state.withLock { state in
                     // Checked under the lock: a cancellation that came before is seen here, a later one finds the item.
                     if state.closed || Task.isCancelled { return (true, false) }
-                    let pending = Pending(item: item, job: job, answer: .task(continuation))
-                    state.planner.add(pending, id: item.id, cost: item.cost, of: job, at: surroundings.now())
+                    let pending = Pending(item: item, job: job, isAlone: alone, answer: .task(continuation))
+                    state.planner.add(pending, id: item.id, cost: item.cost, of: job, at: surroundings.now(), alone: alone)
                     return (false, state.mustWake())
                 }
                 if refused { continuation.resume(returning: .cancelled) }
@@ -161,7 +168,7 @@ public final class ItemBatcher: Sendable {
         while !Task.isCancelled {
             switch decide() {
             case .run(let batch):
-                await run(batch[...])
+                await runAtRisk(batch)
                 state.withLock { $0.running = [] }
             case .wait(let until):
                 await pause(until: until, &hints)
@@ -197,6 +204,16 @@ public final class ItemBatcher: Sendable {
     private func ring(after duration: Duration) async throws {
         try await surroundings.sleep(duration)
         wakeUp.yield()
+    }
+
+    private func runAtRisk(_ batch: [Pending]) async {
+        guard let risk else { return await run(batch[...]) }
+        do {
+            try await risk.enter(for: Array(Set(batch.map(\.job))), alone: batch.contains(where: \.isAlone)) { await run(batch[...]) }
+        } catch {
+            // The worker ends; none has run.
+            for pending in batch { pending.answer.resume(returning: .cancelled) }
+        }
     }
 
     private func run(_ batch: ArraySlice<Pending>) async {

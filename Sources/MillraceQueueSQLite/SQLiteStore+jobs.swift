@@ -61,11 +61,13 @@ extension SQLiteStore: JobStore {
         }
     }
 
-    public func abandon(worker: WorkerID, reason: String, stderrTail: String?) async throws -> [Job] {
+    public func abandon(worker: WorkerID, atRisk: Set<JobID>, reason: String, stderrTail: String?) async throws -> [Job] {
         try await write { step in
-            try step.held(by: worker).map { row in
-                let transition = JobTransition.crash(row.job, reason: reason, stderrTail: stderrTail, in: step.surroundings)
-                return try step.apply(transition, to: row).completeJob()
+            let rows = try step.held(by: worker)
+            let transitions = JobTransition.workerDied(
+                holding: rows.map(\.job), atRisk: atRisk, reason: reason, stderrTail: stderrTail, in: step.surroundings)
+            return try zip(transitions, rows).map { transition, row in
+                try step.apply(transition, to: row).completeJob()
             }
         }
     }

@@ -14,6 +14,8 @@ struct JobRun: Sendable {
     let batcher: ItemBatcher
     /// Bounds how many jobs decode at once, and with it the memory that decoded images take.
     let decoding: Gate
+    /// What stands before code that may crash; `nil` where all of it is in another process.
+    let risk: RiskGate?
     let held: HeldJobs
     let transfer: BlobTransfer
     let results: OutputStore
@@ -24,7 +26,8 @@ struct JobRun: Sendable {
 
     /// - Returns: the outputs, the primary one first: small ones as they are, then those in blobs.
     func outputs() async throws -> (inline: [InlineOutput], files: [JobFile]) {
-        let task = try await pipeline.open(PipelineJob(request: try await stages.measure(.fetch) { try await request() }, limits: configuration.limits))
+        let job = PipelineJob(request: try await stages.measure(.fetch) { try await request() }, limits: configuration.limits)
+        let task = try await atRisk { try await pipeline.open(job) }
         if task.itemsTotal == 1 {
             try await runOnlyItem(of: task)
         } else if let task = task as? any ResumableTask {
@@ -33,7 +36,7 @@ struct JobRun: Sendable {
         } else {
             try await runItems(of: task, after: 0) {}
         }
-        return try await stages.measure(.store) { try await results.store(try await task.finish()) }
+        return try await stages.measure(.store) { try await results.store(try await atRisk { try await task.finish() }) }
     }
 
     private func resumedOutputs(of task: any ResumableTask) async throws -> [PipelineOutput] {
@@ -53,7 +56,7 @@ struct JobRun: Sendable {
             try? await last.value
             throw error
         }
-        return keeper.outputs(endingWith: try await task.finish())
+        return keeper.outputs(endingWith: try await atRisk { try await task.finish() })
     }
 
     private func request() async throws -> HandlerRequest {
@@ -93,13 +96,13 @@ struct JobRun: Sendable {
     /// The next item; what keeps a core busy waits for its turn.
     private func next(of task: any PipelineTask) async throws -> InferenceItem.Payload? {
         guard pipeline.decodes else { return try await task.next() }
-        return try await batcher.producing { try await decoding.enter { try await stages.measure(.decode) { try await task.next() } } }
+        return try await batcher.producing { try await decoding.enter { try await atRisk { try await stages.measure(.decode) { try await task.next() } } } }
     }
 
     private func take(_ outcome: ItemOutcome, ofItem index: Int, of task: any PipelineTask) async throws {
         // A stop reaches the job as `cancelled` items; which stop it was is known to the held job.
         if case .cancelled = outcome { throw CancellationError() }
-        try await task.accept(outcome, ofItem: index)
+        try await atRisk { try await task.accept(outcome, ofItem: index) }
     }
 
     /// Keeps a window of items on their way, so that the next ones are decoded while a batch runs.
@@ -134,9 +137,17 @@ struct JobRun: Sendable {
         let item = batcher.makeItemID()
         held.assign(item, to: leased.token)
         defer { held.unassign(item) }
-        return await batcher.run(InferenceItem(id: item, payload: payload, cost: pipeline.cost(of: payload)), of: leased.id) { [held, leased] in
+        return await batcher.run(InferenceItem(id: item, payload: payload, cost: pipeline.cost(of: payload)), of: leased.id, alone: isSuspect) { [held, leased] in
             held.stopReason(leased.token) ?? .cancelled
         }
+    }
+
+    /// A worker has died in this job before: it is at risk alone, so that a second death has one cause.
+    private var isSuspect: Bool { risk != nil && leased.crashes ?? 0 > 0 }
+
+    private func atRisk<Value>(_ body: () async throws -> Value) async throws -> Value {
+        guard let risk else { return try await body() }
+        return try await risk.enter(for: [leased.id], alone: isSuspect, body)
     }
 
     private func report(_ finished: Int, of task: any PipelineTask) {

@@ -18,13 +18,16 @@ public struct Worker: Service {
         public var socketPath: String
         /// A folder for the files of running jobs; emptied at the start.
         public var scratchFolder: String
+        /// Where ``AtRiskFile`` lies.
+        public var atRiskFile: String
 
-        public init(endpoint: String, variant: String, instance: String, socketPath: String, scratchFolder: String) {
+        public init(endpoint: String, variant: String, instance: String, socketPath: String, scratchFolder: String, atRiskFile: String) {
             self.endpoint = endpoint
             self.variant = variant
             self.instance = instance
             self.socketPath = socketPath
             self.scratchFolder = scratchFolder
+            self.atRiskFile = atRiskFile
         }
     }
     /// What runs an endpoint's model, made by the app, which alone knows the runners.
@@ -77,7 +80,7 @@ public struct Worker: Service {
         let session = WorkerSession(
             registration: registration, welcome: welcome, engine: engine, gateway: gateway, transfer: BlobTransfer(client: client),
             control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder, readyAt: surroundings.now(),
-            surroundings: surroundings, logger: logger)
+            marks: engine.pipeline.decodes ? makeMarks(welcome.configuration) : nil, surroundings: surroundings, logger: logger)
         logger.info(
             "ready", metadata: ["endpoint": "\(identity.endpoint)", "start.seconds": "\(surroundings.now().since(startedAt).seconds)"])
         let result: Result<Void, any Error>
@@ -85,6 +88,7 @@ public struct Worker: Service {
         await engine.runner.close()
         await goodbye(gateway, registration.worker)
         try? FileManager.default.removeItem(atPath: identity.scratchFolder)
+        try? FileManager.default.removeItem(atPath: identity.atRiskFile)
         try result.get()
     }
 
@@ -103,6 +107,17 @@ public struct Worker: Service {
                 defer { group.cancelAll() }
                 try await group.next()
             }
+        }
+    }
+
+    /// Without them a crash counts against all jobs that are held, which is no reason not to work.
+    private func makeMarks(_ endpoint: EndpointConfiguration) -> AtRiskFile? {
+        do {
+            // As many jobs as are held, and attempts that lost their lease and have not ended yet.
+            return try AtRiskFile(path: identity.atRiskFile, jobsMax: 4 * max(1, endpoint.batching.itemsMax) + 64)
+        } catch {
+            logger.warning("a crash would be counted against all jobs held", metadata: ["error": "\(error)"])
+            return nil
         }
     }
 

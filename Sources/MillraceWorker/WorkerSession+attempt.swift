@@ -24,7 +24,7 @@ extension WorkerSession {
         defer { folder.remove() }
         do {
             let run = JobRun(
-                leased: leased, configuration: configuration, pipeline: engine.pipeline, batcher: batcher, decoding: decoding, held: held,
+                leased: leased, configuration: configuration, pipeline: engine.pipeline, batcher: batcher, decoding: decoding, risk: risk, held: held,
                 transfer: transfer, results: results(of: leased), folder: folder, keeper: keeper(of: leased, folder), stages: stages)
             let (inline, files) = try await run.outputs()
             return .succeeded(outputs: files, inline: inline)

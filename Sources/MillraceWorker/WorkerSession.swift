@@ -22,6 +22,8 @@ struct WorkerSession: Sendable {
     let batcher: ItemBatcher
     let settler: Settler
     let checkpoints: CheckpointWriter
+    /// Before all code of this process that decodes and computes; a handler process has its own, and an echo has none.
+    let risk: RiskGate?
     let decoding = Gate(limit: ProcessInfo.processInfo.activeProcessorCount)
     let executor = InferenceExecutor()
     /// Where the loops run that talk to the gateway.
@@ -37,7 +39,7 @@ struct WorkerSession: Sendable {
 
     init(
         registration: RegisterRequest, welcome: RegisterResponse, engine: Worker.Engine, gateway: GatewayConnection,
-        transfer: BlobTransfer, control: EventLoopExecutor, scratchFolder: String, readyAt: Timestamp, surroundings: Surroundings, logger: Logger
+        transfer: BlobTransfer, control: EventLoopExecutor, scratchFolder: String, readyAt: Timestamp, marks: (any RiskMarks)?, surroundings: Surroundings, logger: Logger
     ) {
         self.registration = registration
         configuration = welcome.configuration
@@ -51,6 +53,7 @@ struct WorkerSession: Sendable {
         self.surroundings = surroundings
         self.logger = logger
         let (held, stages) = (HeldJobs(), StageClock())
+        risk = engine.pipeline.decodes ? RiskGate(marks) : nil
         self.held = held
         self.stages = stages
         settler = Settler(worker: registration.worker, held: held, logger: logger) {
@@ -61,7 +64,7 @@ struct WorkerSession: Sendable {
         batcher = ItemBatcher(
             runner: engine.runner,
             observer: JobObserver(held: held, logger: logger) { try await checkpoints.store(fileAt: $0, position: $1, of: $2) },
-            policy: configuration.batching, surroundings: surroundings
+            policy: configuration.batching, surroundings: surroundings, risk: risk
         ) { stages.note(.run, $1.seconds / Double(max(1, $0))) }
     }
 

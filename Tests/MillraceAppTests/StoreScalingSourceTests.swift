@@ -6,6 +6,7 @@ import MillraceLocal
 import MillraceQueue
 import MillraceScaling
 import MillraceTestSupport
+import MillraceWorker
 import Synchronization
 import Testing
 
@@ -38,8 +39,10 @@ import Testing
         var endpoint = EndpointConfiguration(
             name: "text", modelDirectory: "/m", manifest: ModelManifest(name: "m", runner: .echo), modelVersion: "")
         endpoint.scaling.min = 1
+        let data = try DataDirectory(folder.appendingPathComponent("data").path)
         return StoreScalingSource(
-            store: store, endpoints: [endpoint], lease: .seconds(15), adoption: WorkerAdoption(store: store, fleet: fleet, logger: logger),
+            store: store, endpoints: [endpoint], lease: .seconds(15), data: data,
+            adoption: WorkerAdoption(store: store, fleet: fleet, data: data, logger: logger),
             startFailures: StartFailures(), leader: leader ?? makeLeader(), surroundings: .system)
     }
 
@@ -56,6 +59,28 @@ import Testing
         #expect(paused.ready == 0 && paused.scaling.min == 0 && paused.oldestReadyAt == nil)
         try await store.setMode(.draining, of: "text", reason: nil)
         #expect(try await source.observe(instances: []).first?.ready == 1)
+    }
+
+    @Test func `of a dead worker's jobs only those count a crash that it had at risk`() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let worker = WorkerRecord.fixture(endpoint: "text", in: .system)
+        try await store.register(worker)
+        let jobs = (0..<3).map { _ in
+            Job(id: Surroundings.system.makeID(), tenant: "t", endpoint: "text", input: RawJSON(.integer(1)), createdAt: Surroundings.system.now())
+        }
+        _ = try await store.admit(jobs.map { NewJob(job: $0) })
+        let held = try await store.lease(LeaseDemand(worker: worker.id, endpoint: "text", variant: "a", jobsMax: 3, duration: .seconds(15)))
+        #expect(held.count == 3)
+        let source = try source()
+        let path = source.data.atRisk(of: worker.instance)
+        let marks = try AtRiskFile(path: path, jobsMax: 4)
+        marks.mark([held[0].id, held[1].id])
+        marks.unmark([held[0].id])
+        _ = try await source.workerEnded(instance: worker.instance, of: "text", status: "signal 6", stderrTail: "")
+        var crashes: [Int?] = []
+        for job in held { crashes.append(try await store.job(job.id)?.crashes) }
+        #expect(crashes == [0, 1, 0])
+        #expect(!FileManager.default.fileExists(atPath: path))
     }
 
     @Test func `one source leads, and the next one when it has resigned`() async throws {

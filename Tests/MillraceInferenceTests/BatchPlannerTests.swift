@@ -76,6 +76,18 @@ import Testing
         #expect(planner.batch(at: start - .seconds(3600), preparing: 1) == ["a"])
     }
 
+    @Test func `the items of a suspect are a batch of their own, and others have their turn in between`() {
+        var planner = planner(itemsMax: 4)
+        planner.add("a0", id: 0, of: first, at: start)
+        for index in 0..<6 { planner.add("s\(index)", id: ItemID(10 + index), of: second, at: start, alone: true) }
+        for index in 1..<6 { planner.add("a\(index)", id: ItemID(index), of: first, at: start) }
+        #expect(planner.batch(at: start) == ["a0", "a1", "a2", "a3"])
+        #expect(planner.batch(at: start) == ["s0", "s1", "s2", "s3"])
+        #expect(planner.batch(at: start) == ["a4", "a5"])
+        #expect(planner.batch(at: start) == ["s4", "s5"])
+        #expect(planner.count == 0)
+    }
+
     @Test func `after out of memory batches stay at half the size`() {
         var planner = planner(itemsMax: 8)
         planner.shrink(below: 8)

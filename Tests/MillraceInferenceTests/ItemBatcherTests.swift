@@ -128,6 +128,35 @@ import Testing
         }
     }
 
+    @Test func `a batch is at risk while it runs, a suspect's alone`() async throws {
+        let marks = RecordingMarks()
+        let seen = Mutex<[Set<JobID>]>([])
+        let runner = ScriptedRunner { batch in
+            seen.withLock { $0.append(marks.jobs) }
+            return batch.map { .tensors(["out": $0.tensor]) }
+        }
+        let gate = RiskGate(marks)
+        let batcher = ItemBatcher(runner: runner, observer: SilentObserver(), policy: .init(), surroundings: .system, risk: gate)
+        let jobs = (0..<6).map { JobID(high: 1, low: UInt64($0 + 1)) }
+        let items = jobs.map { _ in batcher.makeItemID() }
+        async let outcomes = withTaskGroup(of: ItemOutcome.self) { group in
+            for (index, job) in jobs.enumerated() {
+                group.addTask {
+                    await batcher.run(.init(id: items[index], payload: payload(index)), of: job, alone: index == 2) { .cancelled }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        let runs = Task { await batcher.run() }
+        #expect(await outcomes.count == 6)
+        runs.cancel()
+        await runs.value
+        #expect(marks.jobs.isEmpty)
+        let batches = seen.withLock { $0 }
+        #expect(batches.filter { $0.contains(jobs[2]) } == [[jobs[2]]])
+        #expect(Set(batches.flatMap { $0 }) == Set(jobs))
+    }
+
     @Test func `a batch that becomes full while it waits runs at once`() async throws {
         let clock = ManualClock()
         var policy = BatchingPolicy()

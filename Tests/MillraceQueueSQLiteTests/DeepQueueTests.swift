@@ -87,7 +87,7 @@ struct DeepQueueTests {
         _ = try await store.renew(leased.map { LeaseRenewal(job: $0.id, token: $0.lease!.token, duration: .seconds(15)) })
         _ = try await store.settle(leased.map { AttemptReport(job: $0.id, token: $0.lease!.token, outcome: .succeeded(outputs: [])) })
         _ = try await store.rescue(limit: 10)
-        _ = try await store.abandon(worker: worker.id, reason: "signal 9", stderrTail: nil)
+        _ = try await store.abandon(worker: worker.id, atRisk: [], reason: "signal 9", stderrTail: nil)
         _ = try await store.backlog()
         _ = try await store.lanes(of: "ocr")
         _ = try await store.serviceTimes(of: "ocr", limit: 100)

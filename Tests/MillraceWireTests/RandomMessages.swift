@@ -86,7 +86,7 @@ struct RandomMessages {
 
     private mutating func leasedJob() -> LeasedJob {
         LeasedJob(
-            id: id(), token: id(), attempt: number(9), createdAt: time(), parameters: maybe { RawJSON(.object(["n": $0.value()])) },
+            id: id(), token: id(), attempt: number(9), crashes: maybe { $0.number(9) }, createdAt: time(), parameters: maybe { RawJSON(.object(["n": $0.value()])) },
             // A null stands for no input, as everywhere.
             input: maybe { RawJSON(.array([$0.value()])) },
             files: list { .init(file: $0.file(), access: $0.access()) },

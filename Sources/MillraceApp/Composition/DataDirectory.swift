@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import MillraceCore
+import MillraceWorker
 
 /// The folder where everything that lasts is kept, and the names in it.
 public struct DataDirectory: Sendable {
@@ -34,14 +35,30 @@ public struct DataDirectory: Sendable {
         path + "/scratch/" + instance.map { $0.isLetter || $0.isNumber || $0 == "-" ? String($0) : "-" }.joined()
     }
 
+    /// Where a worker says which jobs are at risk. Beside its folder, not in it: it is read when both are gone.
+    public func atRisk(of instance: String) -> String {
+        scratch(of: instance) + Self.atRiskSuffix
+    }
+
+    private static let atRiskSuffix = ".at-risk"
+
+    /// The jobs that were at risk in a worker that is gone; none when it did not say.
+    func jobsAtRisk(of instance: String) -> Set<JobID> {
+        AtRiskFile.jobs(in: atRisk(of: instance))
+    }
+
+    func forgetAtRisk(of instance: String) {
+        try? FileManager.default.removeItem(atPath: atRisk(of: instance))
+    }
+
     /// Removes what a worker that is gone left in its folder.
     func removeScratch(of instance: String) {
         try? FileManager.default.removeItem(atPath: scratch(of: instance))
     }
 
-    /// Removes the folders of all workers but these.
+    /// Removes what all workers but these left.
     func removeScratch(except instances: [String]) {
-        let kept = Set(instances.map { URL(fileURLWithPath: scratch(of: $0)).lastPathComponent })
+        let kept = Set(instances.flatMap { [scratch(of: $0), atRisk(of: $0)] }.map { URL(fileURLWithPath: $0).lastPathComponent })
         for name in (try? FileManager.default.contentsOfDirectory(atPath: path + "/scratch")) ?? [] where !kept.contains(name) {
             try? FileManager.default.removeItem(atPath: path + "/scratch/" + name)
         }

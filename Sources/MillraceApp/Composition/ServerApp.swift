@@ -45,11 +45,11 @@ public struct ServerApp: Sendable {
             queue: JobQueue(store, surroundings: surroundings, metrics: metrics), blobs: blobs, prometheus: metrics,
             surroundings: surroundings, logger: logger)
         let fleet = try makeFleet(data)
-        let adoption = WorkerAdoption(store: store, fleet: fleet, logger: logger)
+        let adoption = WorkerAdoption(store: store, fleet: fleet, data: data, logger: logger)
         try await adoption.run()
         data.removeScratch(except: try await fleet.instances().map(\.id))
         let source = StoreScalingSource(
-            store: store, endpoints: settings.endpoints, lease: settings.lease, adoption: adoption, startFailures: startFailures,
+            store: store, endpoints: settings.endpoints, lease: settings.lease, data: data, adoption: adoption, startFailures: startFailures,
             leader: Leader(store, role: .scaling, for: settings.lease, surroundings: surroundings), surroundings: surroundings)
         let announcer = Announcer(gateway: gateway, settings: settings, data: data, firstKey: firstKey, announce: announce)
         // Stopped in reverse: first the workers drain, while the gateway still takes their last words.

@@ -11,6 +11,7 @@ struct StoreScalingSource: ScalingSource {
     /// How long a worker may be silent.
     let lease: Duration
     private let attention = Attention()
+    let data: DataDirectory
     let adoption: WorkerAdoption
     let startFailures: StartFailures
     /// Of the role ``LeadershipRole/scaling``.
@@ -79,13 +80,16 @@ struct StoreScalingSource: ScalingSource {
 
     func workerEnded(instance: InstanceID, of endpoint: String, status: String, stderrTail: String) async throws -> WorkerEnding {
         guard let worker = try await store.workers().first(where: { $0.instance == instance }) else {
+            data.forgetAtRisk(of: instance)
             if status != "exit 0" { startFailures.failed(endpoint, status: status, stderrTail: stderrTail) }
             return .neverReady
         }
         if worker.jobsHeld > 0 {
-            _ = try await store.abandon(worker: worker.id, reason: status, stderrTail: stderrTail)
+            _ = try await store.abandon(
+                worker: worker.id, atRisk: data.jobsAtRisk(of: instance), reason: status, stderrTail: stderrTail)
         }
         try await store.deregister(worker.id)
+        data.forgetAtRisk(of: instance)
         guard worker.readyAt == nil else { return .wasReady }
         startFailures.failed(endpoint, status: status, stderrTail: stderrTail)
         return .neverReady

@@ -10,12 +10,15 @@ import MillraceQueue
 struct WorkerAdoption: Sendable {
     let store: any Store
     let fleet: LocalFleet
+    let data: DataDirectory
     let logger: Logger
 
     func run() async throws {
         for worker in try await store.workers() where isOurs(worker) {
             if adopt([worker]).isEmpty {
-                _ = try await store.abandon(worker: worker.id, reason: "it was gone when the server started again", stderrTail: nil)
+                _ = try await store.abandon(
+                    worker: worker.id, atRisk: data.jobsAtRisk(of: worker.instance), reason: "it was gone when the server started again",
+                    stderrTail: nil)
                 try await store.deregister(worker.id)
             }
         }

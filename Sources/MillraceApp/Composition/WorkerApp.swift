@@ -20,7 +20,7 @@ public struct WorkerApp: Sendable {
         self.environment = environment
         identity = Worker.Identity(
             endpoint: endpoint, variant: variant, instance: instance, socketPath: socketPath ?? data.socket,
-            scratchFolder: data.scratch(of: instance))
+            scratchFolder: data.scratch(of: instance), atRiskFile: data.atRisk(of: instance))
     }
 
     public func run() async throws {

@@ -37,8 +37,8 @@ struct StoreActor: Sendable {
         case .renew(let renewals): return .verdicts(try await store.renew(renewals))
         case .settle(let reports): return .verdicts(try await store.settle(reports))
         case .rescue(let limit, let leader): return .jobs(try await store.rescue(limit: limit, by: leader))
-        case .abandon(let worker):
-            return .jobs(try await store.abandon(worker: worker, reason: "signal 9", stderrTail: "Killed"))
+        case .abandon(let worker, let atRisk):
+            return .jobs(try await store.abandon(worker: worker, atRisk: atRisk, reason: "signal 9", stderrTail: "Killed"))
         case .cancel(let job): return .job(try await store.cancel(job))
         case .retry(let job): return .job(try await store.retry(job))
         case .prune(let age, let keeping, let limit, let leader):

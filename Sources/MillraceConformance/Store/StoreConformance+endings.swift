@@ -113,7 +113,7 @@ extension StoreConformance {
             for _ in 0..<3 { _ = try await bench.submit() }
             let held = try await bench.lease(worker, jobsMax: 2)
             let other = try await bench.lease(try await bench.worker())
-            let back = try await bench.store.abandon(worker: worker, reason: "signal 9", stderrTail: "Killed")
+            let back = try await bench.store.abandon(worker: worker, atRisk: [], reason: "signal 9", stderrTail: "Killed")
             try expectEqual(Set(back.map(\.id)), Set(held.map(\.id)), "abandoned")
             for job in back {
                 try expectEqual(job.state, .queued, "state")
@@ -122,7 +122,40 @@ extension StoreConformance {
                 try expect(job.failure?.message.contains("signal 9") == true, "the reason is missing")
             }
             try expectEqual(try await bench.renew(head(of: other)), .held, "another worker's job")
-            try expectEqual(try await bench.store.abandon(worker: worker, reason: "again", stderrTail: nil), [], "second time")
+            try expectEqual(try await bench.store.abandon(worker: worker, atRisk: [], reason: "again", stderrTail: nil), [], "second time")
+        },
+        promise("of a dead worker's jobs those at risk crashed, the others keep their place uncounted") { bench in
+            let worker = try await bench.worker()
+            for _ in 0..<3 { _ = try await bench.submit() }
+            let held = try await bench.lease(worker, jobsMax: 3)
+            let back = try await bench.store.abandon(
+                worker: worker, atRisk: [held[1].id, bench.surroundings.makeID()], reason: "signal 6", stderrTail: nil)
+            try expectEqual(Set(back.map(\.id)), Set(held.map(\.id)), "abandoned")
+            for (index, job) in held.enumerated() {
+                let found = try await bench.found(job)
+                try expectEqual(found, try require(back.first { $0.id == job.id }, "job"), "stored job")
+                try expectEqual([found.attempt, found.crashes, found.leases], [0, index == 1 ? 1 : 0, 1], "counters of \(index)")
+                try expectEqual(found.failure?.code, index == 1 ? "worker_lost" : nil, "failure of \(index)")
+            }
+            try expectEqual(
+                try await bench.states(held[0]).last?.reason, "released: its worker died in another job: signal 6", "reason")
+            try expectEqual(try await bench.lease(try await bench.worker(), jobsMax: 3).map(\.id), held.map(\.id), "order")
+        },
+        promise("when none of a dead worker's jobs was at risk, each counts a crash") { bench in
+            let worker = try await bench.worker()
+            for _ in 0..<2 { _ = try await bench.submit() }
+            _ = try await bench.lease(worker, jobsMax: 2)
+            let back = try await bench.store.abandon(
+                worker: worker, atRisk: [bench.surroundings.makeID()], reason: "signal 9", stderrTail: nil)
+            try expectEqual(back.map(\.crashes), [1, 1], "crashes")
+        },
+        promise("a job that was asked to stop is cancelled when its worker dies in another one") { bench in
+            let worker = try await bench.worker()
+            for _ in 0..<2 { _ = try await bench.submit() }
+            let held = try await bench.lease(worker, jobsMax: 2)
+            _ = try await bench.store.cancel(held[0].id)
+            _ = try await bench.store.abandon(worker: worker, atRisk: [held[1].id], reason: "signal 6", stderrTail: nil)
+            try expectEqual([try await bench.found(held[0]).state, try await bench.found(held[1]).state], [.cancelled, .queued], "states")
         },
         promise("a rescue takes no more than its limit, the longest dead first") { bench in
             let worker = try await bench.worker()

@@ -39,7 +39,7 @@ extension StoreConformance {
             _ = try await bench.store.rescue(limit: 10)
             _ = try await bench.store.redrive(matching: JobFilter(states: [.expired]), limit: 10)
             _ = try await bench.store.abandon(
-                worker: try require(try await bench.again().lease?.worker, "worker"), reason: "signal 9", stderrTail: nil)
+                worker: try require(try await bench.again().lease?.worker, "worker"), atRisk: [], reason: "signal 9", stderrTail: nil)
             try expectEqual(
                 try await bench.states(job).map(\.reason),
                 ["submitted", "time to live passed", "retried by hand", "leased", "worker_lost: signal 9"], "reasons")

@@ -16,7 +16,7 @@ enum StoreOperation: Sendable {
     case renew([LeaseRenewal])
     case settle([AttemptReport])
     case rescue(limit: Int, by: Leadership?)
-    case abandon(WorkerID)
+    case abandon(WorkerID, atRisk: Set<JobID>)
     case cancel(JobID)
     case retry(JobID)
     case prune(age: Duration, keeping: Int?, limit: Int, by: Leadership?)

@@ -49,7 +49,7 @@ struct StoreScript {
         case 60..<68: return .renew((0...number(3)).compactMap { _ in renewal() })
         case 68..<80: return .settle((0...number(3)).compactMap { _ in report() })
         case 80..<85: return .rescue(limit: number(5), by: leader())
-        case 85: return .abandon(any(of: workers) ?? makeID())
+        case 85: return .abandon(any(of: workers) ?? makeID(), atRisk: flip() ? [] : Set(jobs.filter { _ in flip() }))
         case 86..<89: return .cancel(any(of: jobs) ?? makeID())
         case 89..<91: return .retry(any(of: jobs) ?? makeID())
         case 91..<93: return .prune(age: .seconds(number(60)), keeping: flip() ? number(20) : nil, limit: number(5), by: leader())

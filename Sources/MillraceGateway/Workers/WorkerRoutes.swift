@@ -113,7 +113,7 @@ struct WorkerRoutes: Sendable {
             for segment in known.segments { checkpoint?.segments.append(try await file(segment)) }
         }
         return LeasedJob(
-            id: job.id, token: token, attempt: job.attempt, createdAt: job.createdAt,
+            id: job.id, token: token, attempt: job.attempt, crashes: job.crashes > 0 ? job.crashes : nil, createdAt: job.createdAt,
             parameters: job.parameters.isEmpty ? nil : RawJSON(.object(job.parameters)),
             input: job.input, files: files,
             checkpoint: checkpoint, traceparent: job.traceparent)

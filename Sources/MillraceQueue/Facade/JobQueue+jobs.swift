@@ -93,9 +93,9 @@ extension JobQueue: JobStore {
         return jobs
     }
 
-    public func abandon(worker: WorkerID, reason: String, stderrTail: String?) async throws -> [Job] {
+    public func abandon(worker: WorkerID, atRisk: Set<JobID>, reason: String, stderrTail: String?) async throws -> [Job] {
         let jobs = try await observed("abandon") { _ in
-            try await store.abandon(worker: worker, reason: reason, stderrTail: stderrTail)
+            try await store.abandon(worker: worker, atRisk: atRisk, reason: reason, stderrTail: stderrTail)
         }
         meters.rescued(jobs)
         return jobs

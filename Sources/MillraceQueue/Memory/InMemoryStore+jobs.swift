@@ -162,10 +162,12 @@ extension InMemoryStore: JobStore {
         }
     }
 
-    public func abandon(worker: WorkerID, reason: String, stderrTail: String?) async throws -> [Job] {
+    public func abandon(worker: WorkerID, atRisk: Set<JobID>, reason: String, stderrTail: String?) async throws -> [Job] {
         write { state in
-            state.runningByExpiry { $0.lease?.worker == worker }.map { job in
-                let transition = JobTransition.crash(job, reason: reason, stderrTail: stderrTail, in: surroundings)
+            let held = state.runningByExpiry { $0.lease?.worker == worker }
+            return JobTransition.workerDied(
+                holding: held, atRisk: atRisk, reason: reason, stderrTail: stderrTail, in: surroundings
+            ).map { transition in
                 state.apply(transition, at: surroundings.now())
                 return transition.job.withoutInput
             }

@@ -56,8 +56,10 @@ public protocol JobStore: Sendable {
     /// Takes back what expired: leases whose worker is gone, queued jobs past their time to live or deadline.
     /// - Throws: `leadership_lost`.
     func rescue(limit: Int, by leader: Leadership?) async throws -> [Job]
-    /// Ends at once all leases of a worker that is known to be dead, each as a crash.
-    func abandon(worker: WorkerID, reason: String, stderrTail: String?) async throws -> [Job]
+    /// Ends at once all leases of a worker that is known to be dead: those of the jobs that were at risk as a crash, the others
+    /// uncounted, see ``JobTransition/workerDied(holding:atRisk:reason:stderrTail:in:)``.
+    /// - Parameter atRisk: the jobs that were in code that may crash when it died; empty when that is not known: then each counts.
+    func abandon(worker: WorkerID, atRisk: Set<JobID>, reason: String, stderrTail: String?) async throws -> [Job]
 
     // Control
 

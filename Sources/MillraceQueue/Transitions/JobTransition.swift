@@ -151,6 +151,21 @@ extension JobTransition {
         return requeued(job, after: wait, "worker_lost: \(reason)", in: surroundings)
     }
 
+    /// A worker is known to be dead. Of the jobs that it held, those that were at risk crashed; the others go back uncounted.
+    ///
+    /// When none of them was at risk, nobody knows whose fault it was and each counts: else a job could take worker after worker
+    /// with it and never end.
+    /// - Returns: one transition for each job, in their order.
+    public static func workerDied(
+        holding jobs: [Job], atRisk: Set<JobID>, reason: String, stderrTail: String?, in surroundings: Surroundings
+    ) -> [JobTransition] {
+        let isKnown = jobs.contains { atRisk.contains($0.id) }
+        return jobs.map { job in
+            if !isKnown || atRisk.contains(job.id) { return crash(job, reason: reason, stderrTail: stderrTail, in: surroundings) }
+            return ended(job, .released(reason: "its worker died in another job: \(reason)"), in: surroundings)
+        }
+    }
+
     /// What the clock alone changes: an expired lease is a crash, a queued job past its time to live expires.
     public static func expire(_ job: Job, in surroundings: Surroundings) -> JobTransition? {
         let now = surroundings.now()

@@ -14,7 +14,7 @@ extension Auditor {
         case (.renew(let renewals), .verdicts(let verdicts)): try await renewed(renewals, verdicts, by: asker)
         case (.settle(let reports), .verdicts(let verdicts)): try await settled(reports, verdicts, by: asker)
         case (.rescue, .jobs(let jobs)): try await rescued(jobs, by: asker)
-        case (.abandon(let worker, _), .jobs(let jobs)): try await abandoned(worker, jobs)
+        case (.abandon(let worker, let atRisk, _), .jobs(let jobs)): try await abandoned(worker, atRisk, jobs)
         case (.cancel(let id), .job(let job)): try await controlled(id, job) { $0.cancel() }
         case (.retry(let id), .job(let job)): try await controlled(id, job) { $0.retry(at: self.now) }
         case (.job(let id), .job(let job)): try expectSame(id, job)
@@ -201,11 +201,14 @@ extension Auditor {
         }
     }
 
-    private func abandoned(_ worker: WorkerID, _ ended: [Job]) async throws {
+    private func abandoned(_ worker: WorkerID, _ atRisk: Set<JobID>, _ ended: [Job]) async throws {
         guard Set(ended.map(\.id)) == running[worker] ?? [] else {
             throw Violation(.lease, ended.first?.id, "not all that a dead worker held was taken back, or more")
         }
-        for job in ended { try change(job.id) { $0.crash(at: now) } }
+        let isKnown = ended.contains { atRisk.contains($0.id) }
+        for job in ended {
+            try change(job.id) { !isKnown || atRisk.contains(job.id) ? $0.crash(at: now) : $0.giveBack(at: now) }
+        }
         for job in ended { try await lookAt(job.id, "taken back") }
     }
 

@@ -28,8 +28,8 @@ extension Gateway {
         ask(.deregister(worker)) { try answer($0.map { _ in }) }
     }
 
-    func abandon(_ worker: WorkerID, _ answer: @escaping World.Answer<Void>) {
-        ask(.abandon(worker, reason: "signal 9")) { try answer($0.map { _ in }) }
+    func abandon(_ worker: WorkerID, atRisk: Set<JobID>, _ answer: @escaping World.Answer<Void>) {
+        ask(.abandon(worker, atRisk: atRisk, reason: "signal 9")) { try answer($0.map { _ in }) }
     }
 
     func lease(_ demand: LeaseDemand, sentAt: Int64, _ call: Call, _ answer: @escaping World.Answer<LeaseGrant>) {

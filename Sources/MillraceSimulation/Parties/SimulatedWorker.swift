@@ -83,8 +83,10 @@ final class SimulatedWorker: Party {
         world.note(name, "dies", number: Int64(held.count))
         for held in held { world.note(name, "dies with", job: held.job.id) }
         let dead = id
+        // What it left behind may name none of them, or jobs that it no longer held.
+        let atRisk = Set(held.map(\.job.id).filter { _ in world.dice.chance(0.3) })
         leave(for: world.dice.number(500...8_000))
-        if world.dice.chance(0.6) { tell(dead, triesLeft: 20) }
+        if world.dice.chance(0.6) { tell(dead, atRisk: atRisk, triesLeft: 20) }
     }
 
     private func leave(for duration: Int64) {
@@ -101,12 +103,12 @@ final class SimulatedWorker: Party {
         start()
     }
 
-    private func tell(_ dead: WorkerID, triesLeft: Int) {
+    private func tell(_ dead: WorkerID, atRisk: Set<JobID>, triesLeft: Int) {
         let gateway = world.gateways[world.dice.index(world.gateways.count)]
         world.after(world.dice.number(20...1_500)) { [self] in
-            guard gateway.isUp else { return triesLeft > 0 ? tell(dead, triesLeft: triesLeft - 1) : () }
-            gateway.abandon(dead) { [self] result in
-                if case .failure = result, triesLeft > 0 { tell(dead, triesLeft: triesLeft - 1) }
+            guard gateway.isUp else { return triesLeft > 0 ? tell(dead, atRisk: atRisk, triesLeft: triesLeft - 1) : () }
+            gateway.abandon(dead, atRisk: atRisk) { [self] result in
+                if case .failure = result, triesLeft > 0 { tell(dead, atRisk: atRisk, triesLeft: triesLeft - 1) }
             }
         }
     }

@@ -10,7 +10,7 @@ enum StoreCall: Sendable {
     case renew([LeaseRenewal])
     case settle([AttemptReport])
     case rescue(limit: Int, by: Leadership?)
-    case abandon(WorkerID, reason: String)
+    case abandon(WorkerID, atRisk: Set<JobID>, reason: String)
     case cancel(JobID)
     case retry(JobID)
     case cancelMatching(JobFilter, limit: Int)
@@ -108,8 +108,8 @@ extension StoreCall {
         case .renew(let renewals): return .verdicts(try await store.renew(renewals))
         case .settle(let reports): return .verdicts(try await store.settle(reports))
         case .rescue(let limit, let leader): return .jobs(try await store.rescue(limit: limit, by: leader))
-        case .abandon(let worker, let reason):
-            return .jobs(try await store.abandon(worker: worker, reason: reason, stderrTail: nil))
+        case .abandon(let worker, let atRisk, let reason):
+            return .jobs(try await store.abandon(worker: worker, atRisk: atRisk, reason: reason, stderrTail: nil))
         case .cancel(let id): return .job(try await store.cancel(id))
         case .retry(let id): return .job(try await store.retry(id))
         case .cancelMatching(let filter, let limit): return .count(try await store.cancel(matching: filter, limit: limit))

@@ -41,8 +41,8 @@ open class StoreProxy: Store, @unchecked Sendable {
     open func renew(_ renewals: [LeaseRenewal]) async throws -> [LeaseVerdict] { try await base.renew(renewals) }
     open func settle(_ reports: [AttemptReport]) async throws -> [LeaseVerdict] { try await base.settle(reports) }
     open func rescue(limit: Int, by leader: Leadership?) async throws -> [Job] { try await base.rescue(limit: limit, by: leader) }
-    open func abandon(worker: WorkerID, reason: String, stderrTail: String?) async throws -> [Job] {
-        try await base.abandon(worker: worker, reason: reason, stderrTail: stderrTail)
+    open func abandon(worker: WorkerID, atRisk: Set<JobID>, reason: String, stderrTail: String?) async throws -> [Job] {
+        try await base.abandon(worker: worker, atRisk: atRisk, reason: reason, stderrTail: stderrTail)
     }
     open func cancel(_ id: JobID) async throws -> Job? { try await base.cancel(id) }
     open func retry(_ id: JobID) async throws -> Job? { try await base.retry(id) }

@@ -77,6 +77,10 @@ extension LeasedJob: FastJSON {
             writer.key("attempt")
             writer.integer(attempt)
             writer.optional("checkpoint", checkpoint)
+            if let crashes {
+                writer.key("crashes")
+                writer.integer(crashes)
+            }
             writer.key("createdAt")
             writer.value(createdAt)
             writer.key("files")
@@ -94,12 +98,14 @@ extension LeasedJob: FastJSON {
     public init(_ reader: inout JSONReader) throws {
         var (id, token, attempt, createdAt) = (JobID?.none, LeaseToken?.none, Int?.none, Timestamp?.none)
         var (parameters, input, traceparent) = (RawJSON?.none, RawJSON?.none, String?.none)
+        var crashes: Int?
         var (files, checkpoint) = ([File]?.none, Checkpoint?.none)
         try reader.object { key, reader in
             switch key {
             case "id": id = try reader.value()
             case "token": token = try reader.value()
             case "attempt": attempt = try reader.integer()
+            case "crashes": crashes = try reader.null() ? nil : try reader.integer()
             case "createdAt": createdAt = try reader.value()
             case "parameters": parameters = try reader.optional()
             case "input": input = try reader.optional()
@@ -111,7 +117,7 @@ extension LeasedJob: FastJSON {
         }
         self.init(
             id: try reader.required(id, "id"), token: try reader.required(token, "token"), attempt: try reader.required(attempt, "attempt"),
-            createdAt: try reader.required(createdAt, "createdAt"), parameters: parameters, input: input,
+            crashes: crashes, createdAt: try reader.required(createdAt, "createdAt"), parameters: parameters, input: input,
             files: try reader.required(files, "files"), checkpoint: checkpoint, traceparent: traceparent)
     }
 }

@@ -101,6 +101,8 @@ public struct LeasedJob: Sendable, Codable, Equatable {
     public var id: JobID
     public var token: LeaseToken
     public var attempt: Int
+    /// Workers that died in this job. Absent: none. One that has crashed runs alone.
+    public var crashes: Int?
     public var createdAt: Timestamp
     /// An object; absent: there are none.
     public var parameters: RawJSON?
@@ -110,12 +112,13 @@ public struct LeasedJob: Sendable, Codable, Equatable {
     public var traceparent: String?
 
     public init(
-        id: JobID, token: LeaseToken, attempt: Int, createdAt: Timestamp, parameters: RawJSON?, input: RawJSON?, files: [File],
+        id: JobID, token: LeaseToken, attempt: Int, crashes: Int? = nil, createdAt: Timestamp, parameters: RawJSON?, input: RawJSON?, files: [File],
         checkpoint: Checkpoint?, traceparent: String?
     ) {
         self.id = id
         self.token = token
         self.attempt = attempt
+        self.crashes = crashes
         self.createdAt = createdAt
         self.parameters = parameters
         self.input = input
