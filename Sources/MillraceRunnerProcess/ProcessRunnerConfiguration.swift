@@ -1,4 +1,5 @@
 import MillraceCore
+import MillraceWire
 
 /// How a handler process is started and how patient its runner is.
 public struct ProcessRunnerConfiguration: Sendable, Equatable {
@@ -17,6 +18,8 @@ public struct ProcessRunnerConfiguration: Sendable, Equatable {
     /// Where the directory of the socket is made; short, for a socket's path has at most 107 bytes.
     public var temporaryDirectory: String
     public var limits = ProcessRunnerLimits()
+    /// What the handler has to announce, else it does not start.
+    public var requires: Set<HandlerProtocol.Feature> = []
 
     public init(
         command: [String], modelDirectory: String, python: String = "python3", shimDirectory: String? = nil,
@@ -36,7 +39,8 @@ public struct ProcessRunnerConfiguration: Sendable, Equatable {
     /// which language is spoken. Keys, tokens and addresses of this process are not.
     public static func cleanEnvironment(from environment: [String: String]) -> [String: String] {
         let needed = [
-            "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME",
+            "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
+            "CUDA_HOME",
         ]
         let defaults = ["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"]
         return defaults.merging(environment.filter { needed.contains($0.key) && !$0.value.isEmpty }) { $1 }

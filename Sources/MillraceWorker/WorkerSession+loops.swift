@@ -5,10 +5,11 @@ import MillraceInference
 import MillraceWire
 
 extension WorkerSession {
-    /// How many jobs to hold: a handler takes what one batch holds; a native model also has the next batch prepared meanwhile.
+    /// How many jobs to hold: what is decoded here has the next batch prepared while one runs; a handler that does all itself takes what
+    /// one batch holds.
     private var jobsMax: Int {
         let items = max(1, configuration.batching.itemsMax)
-        return configuration.manifest.runner == .process ? items : items * 2
+        return configuration.manifest.runner == .process && !engine.pipeline.decodes ? items : items * 2
     }
 
     /// How long places gather, while most are taken, before jobs are asked for: small jobs end by the hundred in that time.

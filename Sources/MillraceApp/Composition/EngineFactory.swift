@@ -4,6 +4,7 @@ import MillraceInference
 import MillracePipelines
 import MillraceRunnerONNX
 import MillraceRunnerProcess
+import MillraceWire
 import MillraceWorker
 
 /// Chooses the runner and the pipeline of a model by its manifest.
@@ -53,12 +54,16 @@ struct EngineFactory: Sendable {
         if threads > 0 { handlerEnvironment["MILLRACE_THREADS"] = String(threads) }
         // Byte code beside the script would change the model's folder.
         handlerEnvironment["PYTHONDONTWRITEBYTECODE"] = "1"
-        let runner = ProcessModelRunner(
-            ProcessRunnerConfiguration(
-                command: endpoint.manifest.command ?? [], modelDirectory: endpoint.modelDirectory, python: locations.python,
-                shimDirectory: locations.shim, environment: handlerEnvironment,
-                temporaryDirectory: scratchFolder.utf8.count <= 70 ? scratchFolder : "/tmp"),
-            logger: logger)
-        return Worker.Engine(runner: runner, pipeline: HandlerPipeline())
+        var configuration = ProcessRunnerConfiguration(
+            command: endpoint.manifest.command ?? [], modelDirectory: endpoint.modelDirectory, python: locations.python,
+            shimDirectory: locations.shim, environment: handlerEnvironment,
+            temporaryDirectory: scratchFolder.utf8.count <= 70 ? scratchFolder : "/tmp")
+        let options = try HandlerOptions(endpoint.manifest)
+        guard options.decode == .image else {
+            return Worker.Engine(runner: ProcessModelRunner(configuration, logger: logger), pipeline: HandlerPipeline())
+        }
+        configuration.requires = [.sharedMemory]
+        return Worker.Engine(
+            runner: ProcessModelRunner(configuration, logger: logger), pipeline: DecodedImagesPipeline(size: options.size))
     }
 }

@@ -88,6 +88,7 @@ public enum ManifestLoader {
             }
         case .process:
             if manifest.pipeline != nil { faults.add("\"pipeline\" is for runner: onnx; this is runner: process") }
+            do { _ = try HandlerOptions(manifest) } catch { faults.add((error as? MillraceError)?.message ?? "\(error)") }
             if manifest.command?.isEmpty ?? true { faults.add("\"command\" is missing: how the handler is started, such as [\"{python}\", \"handler.py\"]") }
         case .echo:
             if manifest.command != nil { faults.add("\"command\" is for runner: process; this is runner: echo") }
