@@ -46,12 +46,13 @@ import Testing
         let script = "echo \"gpu=$CUDA_VISIBLE_DEVICES\" > \(folder)/$0; exec sleep 1000"
         let before = Process()
         before.executableURL = URL(filePath: "/bin/sh")
-        before.arguments = ["-c", "sleep 1000 & trap 'kill $!; exit' TERM; echo up; wait", "local:before"]
+        before.arguments = ["-c", "echo up; read line", "local:before"]
         before.environment = [GPUSet.variable: "1"]
-        let up = Pipe()
+        // It ends with its input: a child of this process may have SIGTERM blocked.
+        let (input, up) = (Pipe(), Pipe())
+        before.standardInput = input
         before.standardOutput = up
         try before.run()
-        defer { before.terminate() }
         // Its environment is there once it speaks.
         _ = up.fileHandleForReading.availableData
         try await running(fleet(running: script, gpus: gpus)) { fleet in
@@ -67,7 +68,7 @@ import Testing
             }
             #expect(seen["ocr"]?.sorted() == ["gpu=0\n", "gpu=2\n"])
             #expect(seen["cpu"] == ["gpu=\n"])
-            before.terminate()
+            try input.fileHandleForWriting.close()
             before.waitUntilExit()
         }
     }

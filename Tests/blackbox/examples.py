@@ -35,7 +35,7 @@ def check_python(server):
 def check_onnx(server):
     job = server.submit_json("fashion", json.loads((EXAMPLES / "onnx-model/ankle-boot.json").read_text()))["id"]
     server.wait(job)
-    logits = json.loads(result(server, job))["logits"]
+    logits = json.loads(result(server, job))["outputs"]["logits"]
     labels = (EXAMPLES / "onnx-model/labels.txt").read_text().splitlines()
     assert labels[logits.index(max(logits))] == "Ankle boot", logits
 
