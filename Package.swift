@@ -93,7 +93,8 @@ let package = Package(
         room("MillraceScaling", uses: ["MillraceCore", "MillraceCloud"], [log, lifecycle, metrics]),
 
         // Inference.
-        room("MillraceInference", uses: ["MillraceCore"], [collections]),
+        .target(name: "CSharedMemory"),
+        room("MillraceInference", uses: ["MillraceCore", "CSharedMemory"], [collections]),
         .target(name: "COnnxRuntime"),
         room("MillraceRunnerONNX", uses: ["MillraceInference", "MillraceCore", "COnnxRuntime"]),
         room("MillraceProcesses", uses: ["MillraceCore"], [subprocess, systemPackage]),

@@ -100,6 +100,9 @@ public struct HandlerRequest: Sendable, Equatable {
     /// The input as it came.
     public var inputText: RawJSON?
     public var files: [File]
+    /// The files as decoded images, `uint8 [height, width, 3]` (red, green, blue), in the order of ``files``; empty: not decoded.
+    /// The memory is there as long as the request is.
+    public var images: [SharedTensor] = []
     /// An empty directory for this item alone; an empty name where the model has no use for one.
     public var workdir: String
     public var checkpoint: Checkpoint?

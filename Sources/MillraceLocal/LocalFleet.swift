@@ -24,10 +24,14 @@ public final class LocalFleet: Fleet, Service {
         var stopping: Bool { stoppedAt != nil }
         /// Started by an earlier server, so not a child of this one.
         var adopted = false
+        /// The one GPU that it sees; `nil`: what the server sees.
+        var gpu: String?
     }
 
     private let commandLine: CommandLine
     private let environment: [String: String]
+    private let gpus: GPUSet
+    private let usesGPU: @Sendable (_ endpoint: String) -> Bool
     private let logFolder: String
     private let drainLimit: @Sendable (_ endpoint: String) -> Duration
     private let cleanUp: @Sendable (InstanceID) -> Void
@@ -38,15 +42,19 @@ public final class LocalFleet: Fleet, Service {
     private let ended = AsyncStream<FleetInterruption>.makeStream(bufferingPolicy: .bufferingNewest(1024))
 
     /// - Parameters:
+    ///   - gpus: each worker of an endpoint that may use one is shown one of them alone.
     ///   - drainLimit: how long a worker of an endpoint may take to stop before it is killed.
     ///   - cleanUp: removes what a worker may have left behind; called when its process is gone.
     public init(
         logFolder: String, environment: [String: String], drainLimit: @escaping @Sendable (_ endpoint: String) -> Duration,
-        surroundings: Surroundings, logger: Logger, cleanUp: @escaping @Sendable (InstanceID) -> Void = { _ in },
-        commandLine: @escaping CommandLine
+        surroundings: Surroundings, logger: Logger, gpus: GPUSet = GPUSet(count: 0, visible: nil),
+        usesGPU: @escaping @Sendable (_ endpoint: String) -> Bool = { _ in true },
+        cleanUp: @escaping @Sendable (InstanceID) -> Void = { _ in }, commandLine: @escaping CommandLine
     ) throws {
         self.logFolder = logFolder
         self.environment = environment
+        self.gpus = gpus
+        self.usesGPU = usesGPU
         self.drainLimit = drainLimit
         self.cleanUp = cleanUp
         self.surroundings = surroundings
@@ -67,11 +75,16 @@ public final class LocalFleet: Fleet, Service {
                     id: "local:\(surroundings.makeID(WorkerKind.self))", endpoint: target.endpoint, variant: target.variant,
                     phase: .starting, startedAt: surroundings.now())
             }
-            for info in missing { instances[info.id] = Instance(info: info) }
+            for info in missing { instances[info.id] = Instance(info: info, gpu: pin(info.endpoint, beside: instances)) }
             return (missing, leaving)
         }
         for info in missing { starts.continuation.yield(info) }
         for instance in leaving { terminate(instance) }
+    }
+
+    /// Those that stop still have theirs.
+    private func pin(_ endpoint: String, beside instances: [InstanceID: Instance]) -> String? {
+        usesGPU(endpoint) ? gpus.next(taken: instances.values.compactMap(\.gpu)) : nil
     }
 
     public func instances() async throws -> [FleetInstance] {
@@ -84,7 +97,8 @@ public final class LocalFleet: Fleet, Service {
     /// - Returns: false when that process is gone.
     public func adopt(_ info: FleetInstance, process: pid_t) -> Bool {
         guard Self.isRunning(process, as: info.id) else { return false }
-        state.withLock { $0[info.id] = Instance(info: info, process: process, adopted: true) }
+        let gpu = FileManager.default.contents(atPath: "/proc/\(process)/environ").flatMap { gpus.pin(inEnvironment: $0) }
+        state.withLock { $0[info.id] = Instance(info: info, process: process, adopted: true, gpu: usesGPU(info.endpoint) ? gpu : nil) }
         return true
     }
 
@@ -137,6 +151,11 @@ extension LocalFleet {
 
     private func runProcess(_ info: FleetInstance, log: String) async throws -> String {
         let command = commandLine(info.endpoint, info.variant, info.id)
+        var environment = environment
+        if let gpu = state.withLock({ $0[info.id]?.gpu }) {
+            environment[GPUSet.variable] = gpu
+            logger.info("a worker has a GPU", metadata: ["worker.instance": "\(info.id)", "worker.gpu": "\(gpu)"])
+        }
         let descriptor = try FileDescriptor.open(
             FilePath(log), .writeOnly, options: [.create, .append], permissions: [.ownerReadWrite])
         defer { try? descriptor.close() }

@@ -33,7 +33,8 @@ public struct ChildCommand: Sendable, Equatable {
     /// temporary files are and which language is spoken. Keys, tokens and addresses of this process are not.
     public static func cleanEnvironment(from environment: [String: String]) -> [String: String] {
         let needed = [
-            "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME",
+            "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
+            "CUDA_HOME",
         ]
         let defaults = ["PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"]
         return defaults.merging(environment.filter { needed.contains($0.key) && !$0.value.isEmpty }) { $1 }

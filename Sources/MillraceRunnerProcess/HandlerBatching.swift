@@ -28,8 +28,10 @@ extension RunnerWorkMessage.Item {
         self.init(
             item: item, job: request.job, endpoint: request.endpoint, attempt: request.attempt, parameters: request.parameters,
             input: request.input,
-            files: request.files.map {
-                File(name: $0.name, filename: $0.filename, path: $0.path, mediaType: $0.mediaType, bytes: $0.bytes)
+            files: request.files.enumerated().map { index, file in
+                File(
+                    name: file.name, filename: file.filename, path: file.path, mediaType: file.mediaType, bytes: file.bytes,
+                    image: request.images.isEmpty ? nil : HandlerTensor(request.images[index]))
             },
             workdir: request.workdir,
             checkpoint: request.checkpoint.map { Checkpoint(path: $0.path, position: $0.position) })
@@ -37,4 +39,22 @@ extension RunnerWorkMessage.Item {
 
     /// Bytes of this item in a frame, with the comma after it.
     var frameBytes: Int { ((try? MillraceJSON.encode(self).count) ?? Int.max / 2) + 1 }
+}
+
+extension HandlerTensor {
+    init(_ tensor: SharedTensor) {
+        self.init(
+            datatype: Datatype(tensor.element), shape: tensor.shape, path: tensor.segment.path, offset: tensor.offset, bytes: tensor.byteCount)
+    }
+}
+
+extension HandlerTensor.Datatype {
+    init(_ element: Tensor.Element) {
+        self = switch element {
+        case .float32: .float32
+        case .int64: .int64
+        case .int32: .int32
+        case .uint8: .uint8
+        }
+    }
 }

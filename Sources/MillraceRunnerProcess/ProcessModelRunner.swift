@@ -8,7 +8,8 @@ import Synchronization
 /// Runs a model in a long-lived process of its own, in any language, over the handler protocol
 /// (`docs/architecture/03-handler-protocol.md`).
 ///
-/// The handler is started by ``load()`` and started again, by the next ``run(_:observer:)``, when it died. Inside a
+/// The handler is started by ``load()``. When it dies while nothing runs, or does not answer pings, it is started again with
+/// longer and longer waits; when it dies under a batch, by the next ``run(_:observer:)``. Inside a
 /// batch that has to be run again, whole or in halves, nothing is done twice: an item that had its answer is answered
 /// from memory, and one that was asked to stop is `.cancelled` without being sent.
 ///
@@ -30,12 +31,16 @@ public final class ProcessModelRunner: ModelRunner {
         /// Told when an item of the running batch was asked to stop.
         var stops: AsyncStream<Void>.Continuation?
         var backoff: RestartBackoff
+        /// Waits for the end of the handler that is ready, and starts another if nothing runs then.
+        var watch: Task<Void, Never>?
     }
 
     private let configuration: ProcessRunnerConfiguration
     private let logger: Logger
     private let surroundings: Surroundings
     private let state: Mutex<State>
+    /// A batch and the watch may both want a process; the second finds the first one's.
+    private let starting = Gate(limit: 1)
 
     public init(_ configuration: ProcessRunnerConfiguration, logger: Logger = Logger(label: "millrace.handler"),
         surroundings: Surroundings = .system
@@ -66,6 +71,8 @@ public final class ProcessModelRunner: ModelRunner {
             state.items.admit(batch.map(\.id))
         }
         defer { state.withLock { $0.isRunning = false } }
+        // The memory of their images is there as long as the requests are.
+        defer { withExtendedLifetime(batch) {} }
         var waiting = encode(batch)
         while true {
             waiting = unsettled(waiting)
@@ -85,11 +92,15 @@ public final class ProcessModelRunner: ModelRunner {
 
     /// Asks the handler to exit and waits until nothing of it is left.
     public func close() async {
-        let process = state.withLock { state in
+        let (process, watch) = state.withLock { state in
             state.isClosed = true
-            return state.process
+            return (state.process, state.watch)
         }
+        watch?.cancel()
         await process?.shutdown()
+        await watch?.value
+        // The watch may have been at starting another.
+        await state.withLock { $0.process }?.shutdown()
     }
 
     // MARK: A batch
@@ -128,7 +139,7 @@ public final class ProcessModelRunner: ModelRunner {
             state.withLock { state in chunk.reduce(into: [:]) { $0[$1.item] = state.items.stopping($1.item) } }
         }
         settle(outcomes(of: end, chunk: chunk))
-        if end.remainder?.leavesNoProcess == true { await discard(process) }
+        if end.remainder?.leavesNoProcess == true { await discard(process) } else { state.withLock { $0.backoff.succeeded() } }
         switch end.remainder {
         case nil, .unsent: break
         case .abandoned: throw CancellationError()
@@ -181,26 +192,54 @@ public final class ProcessModelRunner: ModelRunner {
     private func readyProcess() async throws -> (process: HandlerProcess, batchMax: Int) {
         let process = try await currentProcess()
         do {
-            let batchMax = try await process.untilReady()
-            state.withLock { $0.backoff.succeeded() }
-            return (process, batchMax)
+            return (process, try await process.untilReady())
         } catch let error as CancellationError {
             throw error
         } catch {
-            await discard(process)
-            state.withLock { $0.backoff.failed(at: surroundings.now()) }
+            if await discard(process) { state.withLock { $0.backoff.failed(at: surroundings.now()) } }
             throw error
+        }
+    }
+
+    /// Starts a handler again that died while nothing ran, so that the next batch need not wait for its model.
+    private func revive(after process: HandlerProcess) async {
+        await process.untilGone()
+        // One that never was ready is told to whoever started it.
+        guard (try? await process.untilReady()) != nil, foundDead(process) else { return }
+        while !Task.isCancelled {
+            do {
+                _ = try await readyProcess()
+                return
+            } catch {
+                guard error is JobFailure else { return }
+            }
+        }
+    }
+
+    /// Whether a process died that no batch looks after.
+    private func foundDead(_ process: HandlerProcess) -> Bool {
+        state.withLock { state in
+            guard state.process === process, !state.isRunning, !state.isClosed else { return false }
+            state.process = nil
+            state.backoff.failed(at: surroundings.now())
+            return true
         }
     }
 
     /// The handler, loaded or not; launched when there is none.
     private func currentProcess() async throws -> HandlerProcess {
+        try await starting.enter { try await launchedProcess() }
+    }
+
+    private func launchedProcess() async throws -> HandlerProcess {
         if let process = state.withLock({ $0.process }) { return process }
         if let wait = state.withLock({ $0.backoff.wait(at: surroundings.now()) }) { try await surroundings.sleep(wait) }
         if state.withLock({ $0.isClosed }) { throw CancellationError() }
         let process = try await HandlerProcess.launch(configuration, logger: logger, surroundings: surroundings)
         let isClosed = state.withLock { state in
             state.process = process
+            // Unstructured: it outlives the call that starts the process; ``close()`` waits for it.
+            state.watch = Task { [weak self] in await self?.revive(after: process) }
             return state.isClosed
         }
         if isClosed { await process.shutdown() }
@@ -215,10 +254,14 @@ public final class ProcessModelRunner: ModelRunner {
     }
 
     /// Waits until a process is gone; the next batch starts another.
-    private func discard(_ process: HandlerProcess) async {
+    /// - Returns: false when somebody else did so first.
+    @discardableResult
+    private func discard(_ process: HandlerProcess) async -> Bool {
         await process.untilGone()
-        state.withLock { state in
-            if state.process === process { state.process = nil }
+        return state.withLock { state in
+            guard state.process === process else { return false }
+            state.process = nil
+            return true
         }
     }
 }

@@ -1,5 +1,6 @@
 import MillraceCore
 import MillraceProcesses
+import MillraceWire
 
 /// How a handler process is started and how patient its runner is.
 public struct ProcessRunnerConfiguration: Sendable, Equatable {
@@ -18,6 +19,8 @@ public struct ProcessRunnerConfiguration: Sendable, Equatable {
     /// Where the directory of the socket is made; short, for a socket's path has at most 107 bytes.
     public var temporaryDirectory: String
     public var limits = ProcessRunnerLimits()
+    /// What the handler has to announce, else it does not start.
+    public var requires: Set<HandlerProtocol.Feature> = []
 
     public init(
         command: [String], modelDirectory: String, python: String = "python3", shimDirectory: String? = nil,

@@ -31,6 +31,17 @@ public struct ImageDecoder: Sendable {
         try withImage(try contents(of: path), page: 0) { _, header throws(JobFailure) in Int(header.pages) }
     }
 
+    /// How large the upright image will be. Reads the header only.
+    /// - Throws: As ``decode(path:page:)``.
+    public func size(path: String) throws(JobFailure) -> (width: Int, height: Int) {
+        try withImage(try contents(of: path), page: 0) { _, header throws(JobFailure) in
+            // From 5 on the picture lies on its side.
+            let isTurned = (5...8).contains(header.orientation)
+            let (width, height) = (Int(header.width), Int(header.height))
+            return isTurned ? (height, width) : (width, height)
+        }
+    }
+
     private func contents(of path: String) throws(JobFailure) -> Data {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw JobFailure(.inputUnavailable, "the image cannot be read", retryable: true)

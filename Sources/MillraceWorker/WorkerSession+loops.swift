@@ -5,13 +5,14 @@ import MillraceInference
 import MillraceWire
 
 extension WorkerSession {
-    /// How many jobs to hold: a handler or a model server takes what one batch holds; a native model also has the next ones prepared meanwhile.
+    /// How many jobs to hold: what is decoded here has the next ones prepared meanwhile; a handler or a model
+    /// server that does all itself takes what one batch holds.
     private var jobsMax: Int {
         let items = max(1, configuration.batching.itemsMax)
         switch configuration.manifest.runner {
-        case .process, .http: return items
+        case .process where !engine.pipeline.decodes, .http: return items
         case .echo: return items * 2
-        case .onnx: return stages.times.jobsHeld(itemsMax: items)
+        case .onnx, .process: return stages.times.jobsHeld(itemsMax: items)
         }
     }
 

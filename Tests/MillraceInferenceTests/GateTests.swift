@@ -1,6 +1,7 @@
-import MillraceInference
 import Synchronization
 import Testing
+
+@testable import MillraceInference
 
 @Suite struct GateTests {
     @Test func `no more than the limit are inside at once, and all get their turn`() async throws {
@@ -40,6 +41,51 @@ import Testing
         try await holder.value
         try await gate.enter {}
     }
+
+    @Test func `a share is given back when it goes, and who wants much is not overtaken by who wants little`() async throws {
+        let gate = Gate(limit: 10)
+        var first: Gate.Share? = try await gate.share(8)
+        let order = Order()
+        let large = Task {
+            let share = try await gate.share(9)
+            order.append(9)
+            withExtendedLifetime(share) {}
+        }
+        // The large one waits once this is refused what is free.
+        while gate.waiting == 0 { await Task.yield() }
+        let small = Task {
+            let share = try await gate.share(2)
+            order.append(2)
+            withExtendedLifetime(share) {}
+        }
+        while gate.waiting == 1 { await Task.yield() }
+        #expect(order.all.isEmpty)
+        withExtendedLifetime(first) {}
+        first = nil
+        try await large.value
+        try await small.value
+        #expect(order.all == [9, 2])
+        _ = try await gate.share(10)
+    }
+
+    @Test func `whoever stood behind a waiter that was cancelled gets in`() async throws {
+        let gate = Gate(limit: 10)
+        let held = try await gate.share(5)
+        let large = Task { _ = try await gate.share(9) }
+        while gate.waiting == 0 { await Task.yield() }
+        let small = Task { _ = try await gate.share(5) }
+        while gate.waiting == 1 { await Task.yield() }
+        large.cancel()
+        await #expect(throws: CancellationError.self) { try await large.value }
+        try await small.value
+        withExtendedLifetime(held) {}
+    }
+}
+
+private final class Order: Sendable {
+    private let state = Mutex<[Int]>([])
+    var all: [Int] { state.withLock { $0 } }
+    func append(_ number: Int) { state.withLock { $0.append(number) } }
 }
 
 private final class Occupancy: Sendable {

@@ -9,10 +9,10 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct LocalFleetTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-fleet-\(UInt64.random(in: 0...UInt64.max))").path
 
-    private func fleet(running script: String) throws -> LocalFleet {
+    private func fleet(running script: String, gpus: GPUSet = GPUSet(count: 0, visible: nil)) throws -> LocalFleet {
         try LocalFleet(
             logFolder: folder, environment: ["PATH": "/usr/bin:/bin"], drainLimit: { _ in .seconds(20) }, surroundings: .system,
-            logger: Logger(label: "test")
+            logger: Logger(label: "test"), gpus: gpus, usesGPU: { $0 != "cpu" }
         ) { _, _, instance in
             ("/bin/sh", ["-c", script, instance])
         }
@@ -38,6 +38,38 @@ import Testing
             try await fleet.reconcile(target(2))
             try await fleet.reconcile(target(2))
             #expect(try await fleet.instances().count == 2)
+        }
+    }
+
+    @Test func `each worker sees a GPU of its own, and one that a server before started keeps its`() async throws {
+        let gpus = GPUSet(count: 3, visible: nil)
+        let script = "echo \"gpu=$CUDA_VISIBLE_DEVICES\" > \(folder)/$0; exec sleep 1000"
+        let before = Process()
+        before.executableURL = URL(filePath: "/bin/sh")
+        before.arguments = ["-c", "echo up; read line", "local:before"]
+        before.environment = [GPUSet.variable: "1"]
+        // It ends with its input: a child of this process may have SIGTERM blocked.
+        let (input, up) = (Pipe(), Pipe())
+        before.standardInput = input
+        before.standardOutput = up
+        try before.run()
+        // Its environment is there once it speaks.
+        _ = up.fileHandleForReading.availableData
+        try await running(fleet(running: script, gpus: gpus)) { fleet in
+            let info = FleetInstance(id: "local:before", endpoint: "ocr", variant: "a", phase: .running, startedAt: .init(milliseconds: 0))
+            #expect(fleet.adopt(info, process: before.processIdentifier))
+            try await fleet.reconcile(target(3))
+            try await fleet.reconcile(FleetTarget(endpoint: "cpu", variant: "a", desired: 1, retire: []))
+            var seen: [String: [String]] = [:]
+            for instance in try await fleet.instances() where instance.id != info.id {
+                let file = "\(folder)/\(instance.id)"
+                while (try? String(contentsOfFile: file, encoding: .utf8))?.hasSuffix("\n") != true { await Task.yield() }
+                seen[instance.endpoint, default: []].append(try String(contentsOfFile: file, encoding: .utf8))
+            }
+            #expect(seen["ocr"]?.sorted() == ["gpu=0\n", "gpu=2\n"])
+            #expect(seen["cpu"] == ["gpu=\n"])
+            try input.fileHandleForWriting.close()
+            before.waitUntilExit()
         }
     }
 

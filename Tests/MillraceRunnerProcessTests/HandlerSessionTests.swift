@@ -62,7 +62,7 @@ struct HandlerSessionTests {
         let actions5 = session.received(result(2, 2))
         #expect(actions5.isEmpty)
         let actions6 = session.received(.done(.init(batch: 1)))
-        #expect(actions6 == [.sendControl(.ping(.init(seq: 1))), .setTimer(.pong, limits.pongMax)])
+        #expect(actions6 == [.sendControl(.ping(.init(seq: 1, batch: 1))), .setTimer(.pong, limits.pongMax)])
         let log = HandlerControlMessage.log(.init(item: 2, level: .info, message: "late"))
         let actions7 = session.received(log)
         #expect(actions7 == [.log(LogLine(level: .info, message: "late"), 2)])

@@ -164,7 +164,7 @@ struct ProcessModelRunnerTests {
         #expect(variables["PYTHONUNBUFFERED"] == "1")
         let allowed: Set = [
             "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME",
-            "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "MILLRACE_HANDLER_SOCKET", "MILLRACE_MODEL_DIR",
+            "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "MILLRACE_HANDLER_SOCKET", "MILLRACE_HANDLER_FEATURES", "MILLRACE_MODEL_DIR",
             "MILLRACE_THREADS",
             // What a shell script in front of the interpreter (pyenv's) adds by itself.
             "PWD", "SHLVL", "_", "OLDPWD",

@@ -6,6 +6,7 @@ import MillraceProcesses
 import MillraceRunnerHTTP
 import MillraceRunnerONNX
 import MillraceRunnerProcess
+import MillraceWire
 import MillraceWorker
 
 /// Chooses the runner and the pipeline of a model by its manifest.
@@ -43,13 +44,17 @@ struct EngineFactory: Sendable {
     }
 
     private func makeProcess(_ endpoint: EndpointConfiguration) throws -> Worker.Engine {
-        let runner = ProcessModelRunner(
-            ProcessRunnerConfiguration(
-                command: endpoint.manifest.command ?? [], modelDirectory: endpoint.modelDirectory, python: locations.python,
-                shimDirectory: locations.shim, environment: try programEnvironment(endpoint),
-                temporaryDirectory: scratchFolder.utf8.count <= 70 ? scratchFolder : "/tmp"),
-            logger: logger)
-        return Worker.Engine(runner: runner, pipeline: HandlerPipeline())
+        var configuration = ProcessRunnerConfiguration(
+            command: endpoint.manifest.command ?? [], modelDirectory: endpoint.modelDirectory, python: locations.python,
+            shimDirectory: locations.shim, environment: try programEnvironment(endpoint),
+            temporaryDirectory: scratchFolder.utf8.count <= 70 ? scratchFolder : "/tmp")
+        let options = try HandlerOptions(endpoint.manifest)
+        guard options.decode == .image else {
+            return Worker.Engine(runner: ProcessModelRunner(configuration, logger: logger), pipeline: HandlerPipeline())
+        }
+        configuration.requires = [.sharedMemory]
+        return Worker.Engine(
+            runner: ProcessModelRunner(configuration, logger: logger), pipeline: DecodedImagesPipeline(size: options.size))
     }
 
     private func makeHTTP(_ endpoint: EndpointConfiguration) throws -> Worker.Engine {

@@ -7,6 +7,7 @@ import MillraceGateway
 import MillraceLocal
 import MillraceQueue
 import MillraceQueueSQLite
+import MillraceRunnerONNX
 import MillraceScaling
 import ServiceLifecycle
 import UnixSignals
@@ -80,10 +81,12 @@ public struct ServerApp: Sendable {
 
     private func makeFleet(_ data: DataDirectory) throws -> LocalFleet {
         let drains = Dictionary(settings.endpoints.map { ($0.name, $0.scaling.drain) }, uniquingKeysWith: { $1 })
+        let onCPU = Set(settings.endpoints.filter { $0.device == .cpu }.map(\.name))
         let (executable, settings, socket) = (RuntimeLocations.executable, settings, data.socket)
         return try LocalFleet(
             logFolder: data.workerLogs, environment: WorkerEnvironment.make(from: environment),
             drainLimit: { drains[$0] ?? ScalingConfiguration().drain }, surroundings: surroundings, logger: logger,
+            gpus: GPUSet(count: ModelDevice.gpuCount, visible: environment[GPUSet.variable]), usesGPU: { !onCPU.contains($0) },
             cleanUp: { data.removeScratch(of: $0) }
         ) { endpoint, variant, instance in
             var arguments = [

@@ -97,6 +97,7 @@ public enum ManifestLoader {
             }
         case .process:
             if manifest.pipeline != nil { faults.add("\"pipeline\" is for runner: onnx; this is runner: process") }
+            do { _ = try HandlerOptions(manifest) } catch { faults.add((error as? MillraceError)?.message ?? "\(error)") }
             if manifest.command?.isEmpty ?? true { faults.add("\"command\" is missing: how the handler is started, such as [\"{python}\", \"handler.py\"]") }
         case .http:
             if !hasServer { faults.add("\"server\" is missing: what the model server speaks, such as { protocol: invocations }") }

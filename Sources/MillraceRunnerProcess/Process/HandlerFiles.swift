@@ -10,9 +10,10 @@ enum HandlerFiles {
         switch answer {
         case .cancelled: return .cancelled
         case .error(let failure): return .failed(failure)
-        case .reply(let json, let outputs):
+        case .reply(let json, let outputs, let tensors):
             do {
-                return .reply(HandlerReply(json: json, outputs: try checked(outputs, json: json, workdir: workdir)))
+                let all = outputs + (try ArrayFile.write(tensors, into: workdir))
+                return .reply(HandlerReply(json: json, outputs: try checked(all, json: json, workdir: workdir)))
             } catch {
                 return .failed(error)
             }

@@ -20,6 +20,7 @@ struct HandlerLaunch: Sendable {
     private static func variables(_ configuration: ProcessRunnerConfiguration) -> [String: String] {
         var variables = [
             HandlerProtocol.Variable.modelDirectory: configuration.modelDirectory,
+            HandlerProtocol.Variable.features: HandlerProtocol.Feature.allCases.map(\.rawValue).joined(separator: ","),
             "PYTHONUNBUFFERED": "1",
             // A model's directory is content with a digest; compiled files would change it.
             "PYTHONDONTWRITEBYTECODE": "1",

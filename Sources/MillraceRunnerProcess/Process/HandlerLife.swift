@@ -34,6 +34,7 @@ final class HandlerLife {
     private let waiters: Waiters
     private let signals: AsyncStream<ChildProcess.Signal>.Continuation
     private var session: HandlerSession
+    private var health: HandlerHealth?
     private var timers: [HandlerSession.Timer: Scheduled<Void>] = [:]
     private var connections: [ObjectIdentifier: any Channel] = [:]
     private var channels: [HandlerProtocol.Channel: any Channel] = [:]
@@ -41,17 +42,18 @@ final class HandlerLife {
     private var lines: [ChildProcess.Stream: OutputLines]
     private var tail: OutputTail
     private var rate: LineRate
+    private var tensors = TensorTaking()
 
     init(
-        limits: ProcessRunnerLimits, loop: any EventLoop, logger: Logger, surroundings: Surroundings,
-        waiters: Waiters, signals: AsyncStream<ChildProcess.Signal>.Continuation
+        limits: ProcessRunnerLimits, requires: Set<HandlerProtocol.Feature>, loop: any EventLoop, logger: Logger,
+        surroundings: Surroundings, waiters: Waiters, signals: AsyncStream<ChildProcess.Signal>.Continuation
     ) {
         self.loop = loop
         self.logger = logger
         self.surroundings = surroundings
         self.waiters = waiters
         self.signals = signals
-        session = HandlerSession(limits: limits)
+        session = HandlerSession(limits: limits, requires: requires)
         let line = OutputLines(lineBytesMax: limits.lineBytesMax)
         lines = [.output: line, .error: line]
         tail = OutputTail(bytesMax: limits.stderrTailBytes)
@@ -67,6 +69,7 @@ final class HandlerLife {
 
     func run(_ items: [RunnerWorkMessage.Item], for listener: Listener) {
         self.listener = listener
+        tensors = TensorTaking()
         perform(session.run(items))
     }
 
@@ -84,7 +87,16 @@ final class HandlerLife {
     }
 
     func received(_ message: HandlerControlMessage) { perform(session.received(message)) }
-    func received(_ message: HandlerWorkMessage) { perform(session.received(message)) }
+
+    func received(_ message: HandlerWorkMessage) {
+        guard case .result(let result) = message, !result.tensors.isEmpty else { return perform(session.received(message)) }
+        // At once: what is open here stays, even if the handler dies.
+        switch tensors.take(result.tensors) {
+        case .success(let taken): perform(session.received(message, tensors: taken))
+        case .failure(let failure): perform(session.received(.error(.init(failure, batch: result.batch, item: result.item))))
+        }
+    }
+
     func violated(_ what: String) { perform(session.violated(what)) }
 
     func closed(_ name: HandlerProtocol.Channel?, _ channel: any Channel) {
@@ -108,7 +120,28 @@ final class HandlerLife {
 
     private func perform(_ actions: [HandlerSession.Action]) {
         loop.preconditionInEventLoop()
+        tellHealth(of: actions)
         for action in actions { perform(action) }
+    }
+
+    /// A change of health is a line in the worker's log; the change between batches only for whoever wants to see everything.
+    private func tellHealth(of actions: [HandlerSession.Action]) {
+        let before = health
+        guard session.health != before else { return }
+        health = session.health
+        let level: Logger.Level =
+            switch session.health {
+            case .busy: .debug
+            case .ready: before == .busy ? .debug : .info
+            case .starting, .stopping, .stopped: .info
+            case .unresponsive, .failed: .warning
+            }
+        var metadata: Logger.Metadata = ["handler.health": "\(session.health.rawValue)"]
+        for case .ended(let failure) in actions where session.health == .failed {
+            metadata["handler.failure"] = "\(failure.message)"
+            metadata["handler.stderr"] = failure.stderrTail.map { "\($0)" }
+        }
+        logger.log(level: level, "the handler is \(session.health.rawValue)", metadata: metadata)
     }
 
     private func perform(_ action: HandlerSession.Action) {
@@ -146,6 +179,7 @@ final class HandlerLife {
 
     private func ended(_ end: BatchEnd) {
         tellOmitted()
+        tensors = TensorTaking()
         listener?.checkpoints.finish()
         listener?.end.succeed(end)
         listener = nil

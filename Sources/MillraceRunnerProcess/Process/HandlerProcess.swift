@@ -33,7 +33,7 @@ final class HandlerProcess: Sendable {
         let life = try await loop.submit {
             NIOLoopBound(
                 HandlerLife(
-                    limits: configuration.limits, loop: loop, logger: logger, surroundings: surroundings,
+                    limits: configuration.limits, requires: configuration.requires, loop: loop, logger: logger, surroundings: surroundings,
                     waiters: waiters, signals: signaller), eventLoop: loop)
         }.get()
         let socket: HandlerSocket

@@ -36,7 +36,7 @@ struct HandlerBatch: Equatable {
 
 /// What a handler answered for one item, before anybody looked at the files it names.
 enum HandlerAnswer: Equatable, Sendable {
-    case reply(json: JSONValue?, outputs: [HandlerWorkMessage.Result.Output])
+    case reply(json: JSONValue?, outputs: [HandlerWorkMessage.Result.Output], tensors: [TakenTensor] = [])
     case error(JobFailure)
     case cancelled
 }

@@ -16,11 +16,12 @@ extension HandlerSession {
         }
     }
 
-    mutating func received(_ message: HandlerWorkMessage) -> [Action] {
+    /// - Parameter tensors: those of a `result`, opened.
+    mutating func received(_ message: HandlerWorkMessage, tensors: [TakenTensor] = []) -> [Action] {
         switch message {
         case .hello(let hello): return greeted(.work, says: hello.channel, version: HandlerProtocol.version)
         case .result(let result):
-            return answered(.reply(json: result.json, outputs: result.outputs), result.item, batch: result.batch)
+            return answered(.reply(json: result.json, outputs: result.outputs, tensors: tensors), result.item, batch: result.batch)
         case .error(let error): return answered(.error(JobFailure(error)), error.item, batch: error.batch)
         case .cancelled(let stop): return stopped(stop)
         case .done(let done): return finished(done)
@@ -55,6 +56,8 @@ extension HandlerSession {
     private mutating func becameReady(_ ready: HandlerControlMessage.Ready) -> [Action] {
         guard batchMax == nil else { return violated("a second ready") }
         guard ready.batchMax >= 1 else { return violated("a batchMax of \(ready.batchMax)") }
+        let missing = requires.filter { ready.features?.contains($0.rawValue) != true }
+        guard missing.isEmpty else { return end(.lacking(missing)) }
         batchMax = ready.batchMax
         return becameIdle()
     }

@@ -9,6 +9,8 @@ extension HandlerSession {
         /// The handler closed a channel or exited by itself.
         case gone
         case fatal(String)
+        /// It does not know what its model needs.
+        case lacking(Set<HandlerProtocol.Feature>)
         case startLimit
         case violation(String)
         case hung
@@ -34,7 +36,7 @@ extension HandlerSession {
             return exit == nil ? [.setTimer(.terminate, limits.exitGrace)] : []
         case .shutdown where open.contains(.control):
             return [.sendControl(.shutdown(.init())), .setTimer(.terminate, limits.exitGrace)]
-        case .startLimit, .violation, .hung, .cancelOverdue, .abandoned, .shutdown:
+        case .startLimit, .lacking, .violation, .hung, .cancelOverdue, .abandoned, .shutdown:
             return [.signal(.terminate), .setTimer(.kill, limits.terminateGrace)]
         }
     }
@@ -59,7 +61,8 @@ extension HandlerSession {
         guard case .ending(let ending) = phase else { preconditionFailure("a life ends before it is finished") }
         let failure = failure(ending)
         phase = .ended
-        let remainder: BatchEnd.Remainder = ending == .abandoned || ending == .shutdown ? .abandoned : .lost(failure)
+        endedAsAsked = ending == .abandoned || ending == .shutdown
+        let remainder: BatchEnd.Remainder = endedAsAsked ? .abandoned : .lost(failure)
         return [.clearTimer(.drain)] + (batch == nil ? [] : finishBatch(with: remainder)) + [.ended(failure)]
     }
 
@@ -90,6 +93,8 @@ extension HandlerSession {
         case .gone where exit?.status.isNotStarted == true: "the handler could not be started: \(exit!.status)"
         case .gone: "the handler \(exit.map { "\($0.status)" } ?? "left")\(wasReady ? "" : " before it was ready")"
         case .fatal(let message): "the handler cannot load its model: \(message)"
+        case .lacking(let features):
+            "the model's options need of its handler what it does not announce: \(features.map(\.rawValue).sorted().joined(separator: ", "))"
         case .startLimit: "the handler was not ready after \(limits.startMax.inSeconds)"
         case .violation(let what): "the handler broke the protocol: \(what)"
         case .hung: "the handler did not answer a ping for \(limits.pongMax.inSeconds) and was ended"

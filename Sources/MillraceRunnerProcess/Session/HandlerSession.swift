@@ -41,17 +41,21 @@ struct HandlerSession {
     }
 
     let limits: ProcessRunnerLimits
+    /// What the model needs its handler to know.
+    let requires: Set<HandlerProtocol.Feature>
     var phase = Phase.starting
     var batch: HandlerBatch?
     var batchMax: Int?
     var open: Set<HandlerProtocol.Channel> = []
     var greeted: Set<HandlerProtocol.Channel> = []
     var exit: HandlerExit?
+    var endedAsAsked = false
     private var pings: Int64 = 0
     private var batches: Int64 = 0
 
-    init(limits: ProcessRunnerLimits) {
+    init(limits: ProcessRunnerLimits, requires: Set<HandlerProtocol.Feature> = []) {
         self.limits = limits
+        self.requires = requires
     }
 
     // MARK: What the runner wants
@@ -102,10 +106,10 @@ struct HandlerSession {
         }
     }
 
-    private mutating func ping() -> [Action] {
+    private mutating func ping(after batch: Int64? = nil) -> [Action] {
         guard phase == .idle || phase == .running else { return [] }
         pings += 1
-        return [.sendControl(.ping(.init(seq: pings))), .setTimer(.pong, limits.pongMax)]
+        return [.sendControl(.ping(.init(seq: pings, batch: batch))), .setTimer(.pong, limits.pongMax)]
     }
 
     mutating func pong(_ sequence: Int64) -> [Action] {
@@ -119,7 +123,7 @@ struct HandlerSession {
 
     /// After `done`: what the handler said about its batch on the other channel is in front of this ping's pong.
     mutating func settle() -> [Action] {
-        let actions = ping()
+        let actions = ping(after: batch?.id)
         phase = .settling(ping: pings)
         return actions
     }

@@ -30,7 +30,12 @@ public enum HandlerControlMessage: Sendable, Equatable {
     public struct Ready: Sendable, Codable, Equatable {
         /// How many items one batch may have, at least 1.
         public var batchMax: Int
-        public init(batchMax: Int) { self.batchMax = batchMax }
+        /// Names of ``HandlerProtocol/Feature``s; those that this runner does not know are ignored.
+        public var features: [String]?
+        public init(batchMax: Int, features: [String]? = nil) {
+            self.batchMax = batchMax
+            self.features = features
+        }
     }
     public struct Fatal: Sendable, Codable, Equatable {
         public var message: String
@@ -120,11 +125,16 @@ public enum HandlerWorkMessage: Sendable, Equatable {
         /// The result itself. A `json` of null is the result null; without the field the first output is the result.
         public var json: JSONValue?
         public var outputs: [Output]
-        public init(batch: Int64, item: HandlerProtocol.Item, json: JSONValue? = nil, outputs: [Output] = []) {
+        /// Outputs in shared memory, each by its name.
+        public var tensors: [NamedTensor]
+        public init(
+            batch: Int64, item: HandlerProtocol.Item, json: JSONValue? = nil, outputs: [Output] = [], tensors: [NamedTensor] = []
+        ) {
             self.batch = batch
             self.item = item
             self.json = json
             self.outputs = outputs
+            self.tensors = tensors
         }
     }
     public struct Failure: Sendable, Codable, Equatable {
@@ -175,14 +185,15 @@ public enum HandlerWorkMessage: Sendable, Equatable {
 }
 
 extension HandlerWorkMessage.Result {
-    private enum Key: String, CodingKey { case batch, item, json, outputs }
+    private enum Key: String, CodingKey { case batch, item, json, outputs, tensors }
 
-    /// By hand, for the difference between a `json` that is null and none at all, and because `outputs` may be absent.
+    /// By hand, for the difference between a `json` that is null and none at all, and because the lists may be absent.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         batch = try container.decode(Int64.self, forKey: .batch)
         item = try container.decode(HandlerProtocol.Item.self, forKey: .item)
         json = container.contains(.json) ? .some(try container.decode(JSONValue.self, forKey: .json)) : .none
         outputs = try container.decodeIfPresent([Output].self, forKey: .outputs) ?? []
+        tensors = try container.decodeIfPresent([NamedTensor].self, forKey: .tensors) ?? []
     }
 }

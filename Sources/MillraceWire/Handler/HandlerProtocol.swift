@@ -13,7 +13,18 @@ public enum HandlerProtocol {
         public static let socket = "MILLRACE_HANDLER_SOCKET"
         /// The model's directory, which is the working directory too.
         public static let modelDirectory = "MILLRACE_MODEL_DIR"
+        /// The ``Feature``s of the runner, separated by commas.
+        public static let features = "MILLRACE_HANDLER_FEATURES"
     }
+
+    /// What goes beyond the first version of the protocol, and is used only where both sides say that they know it.
+    public enum Feature: String, Sendable, CaseIterable {
+        /// Images and tensors in shared memory.
+        case sharedMemory = "shm"
+    }
+
+    /// Bytes of the tensors in the answers of one batch.
+    public static let tensorBytesMax = 1 << 30
 
     public enum Channel: String, Sendable, Codable, Equatable {
         /// Everything that must get through while the model computes.

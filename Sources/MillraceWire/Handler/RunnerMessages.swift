@@ -44,7 +44,12 @@ public enum RunnerControlMessage: Sendable, Equatable {
     }
     public struct Ping: Sendable, Codable, Equatable {
         public var seq: Int64
-        public init(seq: Int64) { self.seq = seq }
+        /// A batch whose answers have all been taken: the memory of their tensors may go.
+        public var batch: Int64?
+        public init(seq: Int64, batch: Int64? = nil) {
+            self.seq = seq
+            self.batch = batch
+        }
     }
     public struct Shutdown: Sendable, Codable, Equatable {
         public init() {}
@@ -72,12 +77,17 @@ public enum RunnerWorkMessage: Sendable, Equatable {
             public var path: String
             public var mediaType: String
             public var bytes: Int64
-            public init(name: String, filename: String?, path: String, mediaType: String, bytes: Int64) {
+            /// The file as a decoded image, `uint8 [height, width, 3]`; absent unless the model asks for it.
+            public var image: HandlerTensor?
+            public init(
+                name: String, filename: String?, path: String, mediaType: String, bytes: Int64, image: HandlerTensor? = nil
+            ) {
                 self.name = name
                 self.filename = filename
                 self.path = path
                 self.mediaType = mediaType
                 self.bytes = bytes
+                self.image = image
             }
         }
         public struct Checkpoint: Sendable, Codable, Equatable {

@@ -1,5 +1,6 @@
 """A handler without the shim, which breaks one rule of the protocol: the one its first item's input names."""
 
+import fcntl
 import json
 import os
 import signal
@@ -63,6 +64,40 @@ def child_and_die(item):
     os._exit(9)
 
 
+def tensor(batch, number, order):
+    """Hands over four bytes in one of the ways that must not be."""
+    memory = os.memfd_create("peer", os.MFD_ALLOW_SEALING)
+    os.write(memory, b"abcd")
+    if order != "unsealed":
+        fcntl.fcntl(memory, 1033, 2 | 4 | 8)
+    entry = {"name": "t", "datatype": "uint8", "shape": [4], "path": f"/proc/{os.getpid()}/fd/{memory}", "offset": 0, "bytes": 4}
+    changes = {
+        "too long": {"shape": [5], "bytes": 5},
+        "unfit": {"shape": [2]},
+        "negative": {"shape": [-2, -2]},
+        "huge": {"shape": [1 << 40, 1 << 40]},
+        "a gigabyte": {"shape": [(1 << 30) + 1], "bytes": (1 << 30) + 1},
+        "elsewhere": {"path": "/etc/hostname"},
+        "closed": {"path": f"/proc/{os.getpid()}/fd/999"},
+        "name": {"name": "../t"},
+    }
+    send(work, type="result", batch=batch, item=number, tensors=[{**entry, **changes.get(order, {})}])
+    if order == "then die":
+        while "/memfd:peer (deleted)" not in open_files(os.getppid()):
+            time.sleep(0.001)
+        os._exit(0)
+
+
+def open_files(process):
+    targets = []
+    for name in os.listdir(f"/proc/{process}/fd"):
+        try:
+            targets.append(os.readlink(f"/proc/{process}/fd/{name}"))
+        except OSError:
+            pass
+    return targets
+
+
 def answer(batch, item, order):
     number = item["item"]
     workdir = item["workdir"]
@@ -110,6 +145,8 @@ def answer(batch, item, order):
     elif order == "bad name":
         open(workdir + "/x", "w").close()
         output(workdir + "/x", name="../x")
+    elif order.startswith("tensor "):
+        tensor(batch, number, order.removeprefix("tensor "))
     elif order == "good":
         with open(workdir + "/x", "w") as file:
             file.write("x")
@@ -149,7 +186,7 @@ def answer(batch, item, order):
 
 
 def main():
-    global work
+    global work, mode
     send(control, type="hello", channel="control", protocol=2 if mode == "version" else 1, pid=os.getpid())
     if mode == "die":
         die_at_start()
@@ -164,6 +201,13 @@ def main():
         os._exit(1)
     threading.Thread(target=listen, daemon=True).start()
     work = connect()
+    if mode == "deaf once":
+        # The first of them never answers; the next one finds the mark and does.
+        if os.path.exists(sys.argv[2]):
+            mode = ""
+        else:
+            open(sys.argv[2], "w").close()
+            mode = "deaf"
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     send(control, type="ready", batchMax=3)  # in front of the work channel's hello, which is allowed

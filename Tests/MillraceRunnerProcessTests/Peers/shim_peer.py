@@ -3,7 +3,7 @@
 import os
 import time
 
-from millrace import Failure, Output, handler
+from millrace import Failure, Output, Result, Tensor, handler
 
 
 def load():
@@ -32,6 +32,12 @@ def act(item):
             time.sleep(0.002)
     if order == "explode":
         raise ValueError("boom")
+    if order == "image":
+        image = item.files[0].image
+        total = sum(bytes(image.memory))
+        return Result({"shape": image.shape, "sum": total}, [Tensor(bytes(image.memory), "pixels", image.shape, "uint8")])
+    if order == "tensor and die":
+        return Tensor(b"abcd", "last", (4,), "uint8")
     if order == "pid":
         return os.getpid()
     return {"job": item.job, "attempt": item.attempt}

@@ -9,11 +9,13 @@ from .serving import (
     Checkpoint,
     Failure,
     Handler,
+    Image,
     InputFile,
     Item,
     Lost,
     Output,
     Result,
+    Tensor,
     handler,
 )
 
@@ -22,10 +24,12 @@ __all__ = [
     "Checkpoint",
     "Failure",
     "Handler",
+    "Image",
     "InputFile",
     "Item",
     "Lost",
     "Output",
     "Result",
+    "Tensor",
     "handler",
 ]

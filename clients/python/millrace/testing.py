@@ -49,6 +49,14 @@ class Answer:
                 return Path(entry["path"]).read_bytes()
         raise KeyError(name)
 
+    def tensor(self, name: str) -> bytes:
+        """The bytes of a tensor; read them before the next batch."""
+        for entry in self.message.get("tensors", []):
+            if entry["name"] == name:
+                with open(entry["path"], "rb") as memory:
+                    return os.pread(memory.fileno(), entry["bytes"], entry["offset"])
+        raise KeyError(name)
+
 
 class FakeRunner:
     """One handler process. ``on_checkpoint`` and ``on_progress`` are called from the reading thread."""
@@ -210,5 +218,6 @@ def _environment(socket_path: str, directory: Path, extra: Dict[str, str]) -> Di
         "PYTHONDONTWRITEBYTECODE": "1",
         "MILLRACE_HANDLER_SOCKET": socket_path,
         "MILLRACE_MODEL_DIR": str(directory.resolve()),
+        "MILLRACE_HANDLER_FEATURES": "shm",
         **extra,
     }

@@ -1,10 +1,11 @@
 """A handler that does whatever its input says. Run by the tests as a process of its own."""
 
+import array
 import os
 import sys
 import time
 
-from millrace import Cancelled, Failure, Output, Result, handler
+from millrace import Cancelled, Failure, Output, Result, Tensor, handler
 
 
 def load():
@@ -49,6 +50,15 @@ def act(item):
         return Result({}, [Output(b"{}", name="result.json")])
     if order == "foreign":
         return Output(__file__, name="foreign.py")
+    if order == "tensor":
+        floats = array.array("f", [1.5, -2.0])
+        return Result({"n": 1}, [Tensor(floats, "pair"), Tensor(b"abcdef", "grid", shape=(2, 3), datatype="uint8")])
+    if order == "unfit tensor":
+        return Tensor(b"abc", "grid", shape=(2, 3), datatype="uint8")
+    if order == "image":
+        image = item.image
+        image.memory[0, 0, 0] = 9
+        return {"shape": image.shape, "bytes": bytes(image.memory).hex(), "filename": item.files[0].filename}
     if order == "wait":
         wait_for_stop(item)
     if order == "drain":

@@ -27,7 +27,11 @@ class ServingCase(unittest.TestCase):
 
 class Start(ServingCase):
     def test_says_how_many_items_it_takes(self):
-        self.assertEqual(self.start().wait_ready(), {"type": "ready", "batchMax": 8})
+        self.assertEqual(self.start().wait_ready(), {"type": "ready", "batchMax": 8, "features": ["shm"]})
+
+    def test_announces_nothing_to_a_runner_that_says_nothing(self):
+        ready = self.start(MILLRACE_HANDLER_FEATURES="").wait_ready()
+        self.assertEqual(ready, {"type": "ready", "batchMax": 8, "features": []})
 
     def test_a_model_that_cannot_be_loaded_is_fatal_and_ends_the_process(self):
         runner = self.start(TEST_FATAL="1")

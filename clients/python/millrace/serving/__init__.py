@@ -3,16 +3,19 @@
 from .decorator import Handler, handler
 from .item import Cancelled, Checkpoint, InputFile, Item, Lost
 from .outcomes import Failure, Output, Result
+from .tensors import Image, Tensor
 
 __all__ = [
     "Cancelled",
     "Checkpoint",
     "Failure",
     "Handler",
+    "Image",
     "InputFile",
     "Item",
     "Lost",
     "Output",
     "Result",
+    "Tensor",
     "handler",
 ]

@@ -70,7 +70,7 @@ class Batch:
 
     def _send_result(self, item: Item, outcome: Any) -> None:
         try:
-            self._send_for(item, {"type": "result", **answer(outcome, item.workdir)})
+            self._send_for(item, {"type": "result", **answer(outcome, item.workdir, self._control.share(self._id))})
         except (TypeError, ValueError, FileNotFoundError, frames.ProtocolError) as error:
             self._send_for(item, _error(Failure("result_invalid", str(error), hint="The model's handler needs a fix.")))
 

@@ -6,10 +6,11 @@ import sys
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Dict, Iterable, Optional
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
-from . import frames
+from . import frames, tensors
 from .item import Item
+from .outcomes import Share
 
 #: The runner is gone, or does not speak our protocol: nobody is left to answer to (EX_SOFTWARE).
 EXIT_RUNNER_GONE = 70
@@ -27,6 +28,11 @@ def leave(status: int) -> None:
     os._exit(status)
 
 
+def shares_memory() -> bool:
+    """Whether both sides know shared memory."""
+    return tensors.is_supported() and "shm" in os.environ.get("MILLRACE_HANDLER_FEATURES", "").split(",")
+
+
 class Control:
     """Sends from any thread; receives on its own."""
 
@@ -39,6 +45,8 @@ class Control:
         self._early_cancels: "OrderedDict[int, str]" = OrderedDict()
         self._sequence = 0
         self._replies: Dict[int, Dict[str, Any]] = {}
+        # Memory of answers, by batch, until the runner has them.
+        self._shared: Dict[int, List[int]] = {}
 
     def start(self) -> None:
         self.send({"type": "hello", "channel": "control", "protocol": 1, "pid": os.getpid()})
@@ -65,6 +73,27 @@ class Control:
         with self._state:
             for item in items:
                 self._items.pop(item.id, None)
+
+    def share(self, batch: int) -> Optional[Share]:
+        """How to hand over the tensors of a batch's answers; None when the runner takes none."""
+        self._forget(before=batch)
+        if not shares_memory():
+            return None
+
+        def share(arrays: Sequence[tensors.Tensor]) -> List[Dict[str, Any]]:
+            descriptor, entries = tensors.share(arrays)
+            with self._state:
+                self._shared.setdefault(batch, []).append(descriptor)
+            return entries
+
+        return share
+
+    def _forget(self, before: int) -> None:
+        """Lets the memory of earlier batches go."""
+        with self._state:
+            gone = [self._shared.pop(batch) for batch in list(self._shared) if batch < before]
+        for descriptor in (descriptor for descriptors in gone for descriptor in descriptors):
+            os.close(descriptor)
 
     def store_checkpoint(self, item: Item, path: Path, position: Any) -> Optional[str]:
         """Waits for the runner's word. None: durable; else why not. Raises ``Cancelled`` when the item should stop."""
@@ -94,6 +123,8 @@ class Control:
     def _take(self, message: Dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "ping":
+            if message.get("batch") is not None:
+                self._forget(before=message["batch"] + 1)
             self.send({"type": "pong", "seq": message["seq"]})
         elif kind == "cancel":
             self._cancel(message["item"], message.get("reason", "cancelled"))

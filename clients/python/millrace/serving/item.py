@@ -3,9 +3,12 @@
 import math
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Protocol, Union
+
+from . import tensors
 
 #: Progress in between is dropped when it comes faster than this; the last step of an item never is.
 PROGRESS_INTERVAL_SECONDS = 0.05
@@ -40,6 +43,15 @@ class InputFile:
     path: Path
     media_type: str
     bytes: int
+    #: Where its pixels lie in shared memory, as the protocol says it.
+    shared: Optional[Dict[str, Any]] = field(default=None, repr=False)
+
+    @cached_property
+    def image(self) -> tensors.Image:
+        """The file as a decoded image, for a model with ``options: { decode: image }``. Look at it before the item is answered."""
+        if self.shared is None:
+            raise AttributeError("the file was not decoded; put options: { decode: image } into model.yaml")
+        return tensors.opened(self.shared)
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,13 @@ class Item:
         self._reason: Optional[str] = None
         self._told_at = -math.inf
         self._lock = threading.Lock()
+
+    @property
+    def image(self) -> tensors.Image:
+        """The decoded image of a job with one file; see ``InputFile.image``."""
+        if len(self.files) != 1:
+            raise ValueError(f"the job has {len(self.files)} files; look at the image of each")
+        return self.files[0].image
 
     @property
     def cancelled(self) -> Optional[str]:
@@ -165,6 +184,7 @@ def _input_file(entry: Dict[str, Any]) -> InputFile:
         path=Path(entry["path"]),
         media_type=entry.get("mediaType", "application/octet-stream"),
         bytes=entry.get("bytes", 0),
+        shared=entry.get("image"),
     )
 
 

@@ -5,7 +5,10 @@ import mimetypes
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+
+from . import tensors
+from .tensors import Tensor
 
 #: A JSON result over this many bytes travels as a file, well below the limit of a frame.
 JSON_INLINE_BYTES_MAX = 512 * 1024
@@ -56,20 +59,30 @@ class Output:
 
 @dataclass
 class Result:
-    """A JSON value together with files. Without ``json`` the first file is the primary result."""
+    """A JSON value together with files and tensors. Without ``json`` the first file is the primary result, or the first tensor."""
 
     json: Any = NOTHING
-    outputs: List[Output] = field(default_factory=list)
+    outputs: List[Union[Output, Tensor]] = field(default_factory=list)
 
 
-def answer(value: Any, workdir: Path) -> Dict[str, Any]:
-    """The protocol's fields (``json``, ``outputs``) for whatever a handler returned.
+#: Puts tensors where the runner finds them, and says where.
+Share = Callable[[Sequence[Tensor]], List[Dict[str, Any]]]
 
-    Raises ``TypeError`` or ``ValueError`` for values that JSON cannot carry (NaN included).
+
+def answer(value: Any, workdir: Path, share: Optional[Share] = None) -> Dict[str, Any]:
+    """The protocol's fields (``json``, ``outputs``, ``tensors``) for whatever a handler returned.
+
+    Without ``share``, tensors become files. Raises ``TypeError`` or ``ValueError`` for values that JSON cannot carry (NaN included).
     """
     result = _as_result(value)
     _check_names(result)
-    fields: Dict[str, Any] = {"outputs": [_place(output, workdir) for output in result.outputs]}
+    files = [output for output in result.outputs if isinstance(output, Output)]
+    arrays = [output for output in result.outputs if isinstance(output, Tensor)]
+    if share is None:
+        files += [Output(array.file(), tensors.MEDIA_TYPE, array.name + ".npy") for array in arrays]
+    fields: Dict[str, Any] = {"outputs": [_place(output, workdir) for output in files]}
+    if arrays and share is not None:
+        fields["tensors"] = share(arrays)
     if result.json is NOTHING:
         return fields
     encoded = json.dumps(result.json, ensure_ascii=False, allow_nan=False, default=_plain).encode("utf-8", "replace")
@@ -83,16 +96,17 @@ def answer(value: Any, workdir: Path) -> Dict[str, Any]:
 def _as_result(value: Any) -> Result:
     if isinstance(value, Result):
         return value
-    if isinstance(value, Output):
+    if isinstance(value, (Output, Tensor)):
         return Result(outputs=[value])
-    if isinstance(value, (list, tuple)) and value and all(isinstance(part, Output) for part in value):
+    if isinstance(value, (list, tuple)) and value and all(isinstance(part, (Output, Tensor)) for part in value):
         return Result(outputs=list(value))
     return Result(json=value)
 
 
 def _check_names(result: Result) -> None:
     """Every output of a job has a name of its own, and a JSON result is called ``result.json``."""
-    names = [output.name for output in result.outputs] + ([] if result.json is NOTHING else ["result.json"])
+    names = [output.name + (".npy" if isinstance(output, Tensor) else "") for output in result.outputs]
+    names += [] if result.json is NOTHING else ["result.json"]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two outputs are called {name}")

@@ -8,7 +8,7 @@ from typing import Any, Callable, List, Optional
 
 from . import frames
 from .batches import Batch
-from .control import EXIT_RUNNER_GONE, Control, leave
+from .control import EXIT_RUNNER_GONE, Control, leave, shares_memory
 from .item import Item
 
 
@@ -25,7 +25,7 @@ def serve(
     work = _connect(socket_path)
     frames.send(work, {"type": "hello", "channel": "work"})
     _load(setup, control)
-    control.send({"type": "ready", "batchMax": batch_max})
+    control.send({"type": "ready", "batchMax": batch_max, "features": ["shm"] if shares_memory() else []})
     _work_off(work, control, function)
 
 

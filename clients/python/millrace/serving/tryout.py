@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
+from . import tensors
 from .item import Item
 from .outcomes import Failure, answer
 
@@ -62,7 +63,22 @@ def _message(options: argparse.Namespace, workdir: Path) -> Dict[str, Any]:
 def _file_entry(path: Path) -> Dict[str, Any]:
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     entry = {"name": "file", "filename": path.name, "path": str(path.resolve()), "mediaType": media_type}
-    return {**entry, "bytes": path.stat().st_size}
+    return {**entry, "bytes": path.stat().st_size, **_decoded(path, media_type)}
+
+
+def _decoded(path: Path, media_type: str) -> Dict[str, Any]:
+    """The image as Millrace would share it, if Pillow is there to read it. The memory goes with this process."""
+    if not media_type.startswith("image/") or not tensors.is_supported():
+        return {}
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        return {}
+    with Image.open(path) as photo:
+        upright = ImageOps.exif_transpose(photo).convert("RGB")
+    shape = (upright.height, upright.width, 3)
+    _, entries = tensors.share([tensors.Tensor(upright.tobytes(), "image", shape, "uint8")])
+    return {"image": entries[0]}
 
 
 def _parameter(text: str) -> Tuple[str, Any]:

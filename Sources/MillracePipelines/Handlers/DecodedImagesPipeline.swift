@@ -1,0 +1,122 @@
+import MillraceCore
+import MillraceInference
+import MillraceVision
+
+/// The pipeline of handler processes that want to see pixels: the job is one item, its files are decoded here, into one piece of
+/// memory that the handler sees as well, `uint8 [height, width, 3]` for each, upright, red, green and blue.
+///
+/// How much of that memory there is at any time is bounded: a job waits until it has its share, and one that would never get it fails.
+public struct DecodedImagesPipeline: InferencePipeline {
+    /// Where each image begins: a multiple of this many bytes.
+    static let alignment = 64
+
+    let size: Int
+    let bytesMax: Int
+    private let room: Gate
+    private let decoding = BlockingQueue(label: "millrace.decoding", concurrent: true)
+    private let base = HandlerPipeline()
+
+    /// - Parameters:
+    ///   - size: Pixels a side of the square that each image is cut and resized to; 0: as it is.
+    ///   - bytesMax: Of the images of all jobs together, until their handler has answered.
+    public init(size: Int = 0, bytesMax: Int = 1 << 30) {
+        self.size = size
+        self.bytesMax = bytesMax
+        room = Gate(limit: bytesMax)
+    }
+
+    public func prepare() async {
+        try? await decoding.run { ImageDecoder.prepare() }
+    }
+
+    public func open(_ job: PipelineJob) async throws -> any PipelineTask {
+        guard !job.request.files.isEmpty else {
+            throw JobFailure(.missingInput, "the job has no image", hint: "upload at least one JPEG, PNG, WebP or TIFF file")
+        }
+        guard job.request.files.count <= job.limits.filesMax else {
+            throw JobFailure(.tooManyFiles, "the job has \(job.request.files.count) images, more than the \(job.limits.filesMax) allowed")
+        }
+        return DecodedImagesTask(
+            base: try await base.open(job), pipeline: self, decoder: ImageDecoder(pixelsMax: job.limits.pixelsMax))
+    }
+
+    /// All images of a job, in one segment.
+    func images(of files: [HandlerRequest.File], decoder: ImageDecoder) async throws -> [SharedTensor] {
+        // The headers first: what takes its share in parts may wait for somebody who waits for it.
+        let shapes = try await decoding.run { try files.map { try shape(of: $0, decoder: decoder) } }
+        var offsets: [Int] = []
+        var end = 0
+        for shape in shapes {
+            offsets.append(end)
+            end += (shape.reduce(1, *) + Self.alignment - 1) / Self.alignment * Self.alignment
+        }
+        guard end <= bytesMax else {
+            throw JobFailure(
+                .imageTooLarge, "the job's images have \(end) bytes of pixels together, more than the \(bytesMax) that there is room for",
+                hint: "send them as several jobs, or make them smaller")
+        }
+        let (places, byteCount, share) = (offsets, end, try await room.share(end))
+        return try await decoding.run {
+            let segment = try SharedSegment.make(byteCount: byteCount, share: share) { memory in
+                for (index, file) in files.enumerated() {
+                    try pixels(of: file, decoder: decoder, shape: shapes[index]) { memory[places[index]...].copyBytes(from: $0) }
+                }
+            }
+            return zip(shapes, places).map { SharedTensor(segment: segment, element: .uint8, shape: $0, offset: $1) }
+        }
+    }
+
+    /// `[height, width, 3]`, by the file's header where it is not known before.
+    private func shape(of file: HandlerRequest.File, decoder: ImageDecoder) throws -> [Int] {
+        if size > 0 { return [size, size, 3] }
+        do {
+            let (width, height) = try decoder.size(path: file.path)
+            return [height, width, 3]
+        } catch {
+            throw error.about(file)
+        }
+    }
+
+    private func pixels(
+        of file: HandlerRequest.File, decoder: ImageDecoder, shape: [Int], _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    ) throws {
+        do {
+            var image = try decoder.decode(path: file.path)
+            if size > 0 {
+                image = image.resampled(.center(ofWidth: image.width, height: image.height, fraction: 1), width: size, height: size)
+            }
+            guard [image.height, image.width, 3] == shape else {
+                throw JobFailure(.imageDamaged, "the image has another size than its header says")
+            }
+            image.withPixels(body)
+        } catch let failure as JobFailure {
+            throw failure.about(file)
+        }
+    }
+}
+
+/// A handler's task whose request gets its images on the way.
+private final class DecodedImagesTask: PipelineTask {
+    private let base: any PipelineTask
+    private let pipeline: DecodedImagesPipeline
+    private let decoder: ImageDecoder
+
+    init(base: any PipelineTask, pipeline: DecodedImagesPipeline, decoder: ImageDecoder) {
+        self.base = base
+        self.pipeline = pipeline
+        self.decoder = decoder
+    }
+
+    var itemsTotal: Int? { base.itemsTotal }
+    var unit: String { base.unit }
+
+    func next() async throws -> InferenceItem.Payload? {
+        guard case .request(var request)? = try await base.next() else { return nil }
+        request.images = try await pipeline.images(of: request.files, decoder: decoder)
+        return .request(request)
+    }
+
+    func accept(_ outcome: ItemOutcome, ofItem index: Int) async throws { try await base.accept(outcome, ofItem: index) }
+
+    func finish() async throws -> [PipelineOutput] { try await base.finish() }
+}
