@@ -1,6 +1,7 @@
 import Foundation
 import MillraceCore
 import MillraceInference
+import MillraceProcesses
 import MillraceWire
 import Testing
 
