@@ -15,12 +15,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(condition, seconds, what):
+def wait_until(condition, seconds, what, every=0.02):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise RuntimeError(f"waited {seconds} s in vain until {what}")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 class Service:

@@ -10,7 +10,7 @@ from benchkit.trials import best, seconds_of
 from . import gpu, photo_jobs, sentiment
 from .classifier import Classifier
 from .coldstart import cold_starts
-from .litserve_server import SHAPES, LitServe
+from .litserve_server import DEFAULT_SHAPES, SHAPES, LitServe
 from .photos import make_photos
 from .settings import InferenceSettings
 from .table import print_inference_table
@@ -26,7 +26,7 @@ class InferenceBench(Bench):
 
     def __init__(self, settings):
         super().__init__(settings)
-        self.photos = self.classifier = self.batch = self.shape = None
+        self.photos = self.classifier = self.batch = self.shape = self.tuned_shape = None
         self.table = self.sentiment = self.sentiment_batch = None
 
     def print_table(self):
@@ -40,7 +40,8 @@ class InferenceBench(Bench):
         count = len(self.photos)
         seconds, wanted = seconds_of(lambda: self.classifier.classify(self.photos, self.batch))
         self.figures.add("loop", count / seconds)
-        self.figures.add("litserve", count / self.litserve(self.shape, self.photos, wanted, f"litserve-{number}"))
+        for figure, shape in (("litserve", self.shape), ("litserve_tuned", self.tuned_shape)):
+            self.figures.add(figure, count / self.litserve(shape, self.photos, wanted, f"{figure}-{number}"))
         data = self.fresh("photo-jobs", number)
         jobs = photo_jobs.classify(self.settings, data, self.photos)
         shutil.rmtree(data)
@@ -60,11 +61,9 @@ class InferenceBench(Bench):
             LOOP_BATCHES,
             lambda batch: seconds_of(lambda: self.classifier.classify(some, batch))[0],
         )
-        self.shape = best(
-            "LitServe, workers x batch",
-            SHAPES,
-            lambda shape: self.litserve(shape, some, wanted, "litserve-trial", times=2),
-            rounds=1,
+        self.shape, self.tuned_shape = (
+            best(what, shapes, lambda shape: self.litserve(shape, some, wanted, "litserve-trial", times=2), rounds=1)
+            for what, shapes in (("LitServe as it comes, workers x batch", DEFAULT_SHAPES), ("LitServe, workers x batch", SHAPES))
         )
 
     def litserve(self, shape, photos, wanted, name, times=1):

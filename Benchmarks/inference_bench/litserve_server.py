@@ -31,6 +31,10 @@ class Shape:
 SHAPES = [Shape(workers, batch) for workers in (1, 2) for batch in (1, 8, 16)]
 
 
+#: With batches and as many workers as it has unless told otherwise.
+DEFAULT_SHAPES = [shape for shape in SHAPES if shape.workers == 1 and shape.batch > 1]
+
+
 class LitServe(Service):
     def __init__(self, settings, shape, name):
         self.shape, self.port = shape, free_port()

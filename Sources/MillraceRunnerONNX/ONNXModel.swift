@@ -62,7 +62,8 @@ public final class ONNXModel: TensorModel {
     /// A GPU runs one call after the other anyway.
     public var lanes: Int { device ?? .cpu == .cpu ? threads : 1 }
 
-    public var quantizesAtRunTime: Bool { ONNXOperators.quantizeAtRunTime(inFileAt: path) }
+    /// What is no protobuf cannot be looked through, and is suspected.
+    public var quantizesAtRunTime: Bool { path.hasSuffix(".ort") || ONNXOperators.quantizeAtRunTime(inFileAt: path) }
 
     public var batchesPay: Bool { device ?? .cpu != .cpu }
 

@@ -10,6 +10,8 @@ final class ONNXSession: @unchecked Sendable {
     private let library: ONNXRuntimeLibrary
     private let session: OpaquePointer
     private let memory: OpaquePointer
+    /// The model's file, for as long as the session reads from it.
+    private let mapping: MappedFile?
     let signature: ModelSignature
 
     private var api: UnsafePointer<MillraceOrtApi> { library.api }
@@ -28,7 +30,15 @@ final class ONNXSession: @unchecked Sendable {
         if case .cuda(let number) = device { try library.appendCUDA(to: settings, device: number) }
 
         var created: OpaquePointer?
-        try api.check(api.pointee.CreateSession(library.environment, path, settings, &created))
+        mapping = path.hasSuffix(".ort") ? try MappedFile(path) : nil
+        if let mapping {
+            // Weights are used where they lie: every worker of this model on the machine shares them.
+            try api.check(api.pointee.AddSessionConfigEntry(settings, "session.use_ort_model_bytes_directly", "1"))
+            try api.check(api.pointee.AddSessionConfigEntry(settings, "session.use_ort_model_bytes_for_initializers", "1"))
+            try api.check(api.pointee.CreateSessionFromArray(library.environment, mapping.start, mapping.byteCount, settings, &created))
+        } else {
+            try api.check(api.pointee.CreateSession(library.environment, path, settings, &created))
+        }
         guard let created else { throw ONNXRuntimeError.missing("session") }
         do {
             var info: OpaquePointer?

@@ -105,7 +105,7 @@ struct StatusTests {
     @Test(
         "An upload whose connection breaks makes no job",
         arguments: [
-            "content-type: image/png\r\ncontent-length: 1000", "content-type: image/png\r\ntransfer-encoding: chunked",
+            "content-type: image/png\r\ncontent-length: 1000000", "content-type: image/png\r\ntransfer-encoding: chunked",
         ])
     func broken(headers: String) async throws {
         try await withGateway { gateway in
@@ -114,7 +114,9 @@ struct StatusTests {
             let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup).connect(host: "127.0.0.1", port: port) {
                 $0.eventLoop.makeSucceededFuture($0)
             }
-            let start = headers.contains("chunked") ? "40\r\nGIF89a" : "GIF89a\(png)"
+            // More than is kept in memory before the blob's file is opened.
+            let much = png + String(repeating: "x", count: 400_000)
+            let start = headers.contains("chunked") ? "80000\r\nGIF89a\(much)" : "GIF89a\(much)"
             try await channel.writeAndFlush(ByteBuffer(string: "POST /v1/endpoints/pictures/jobs HTTP/1.1\r\nhost: x\r\n\(headers)\r\n\r\n\(start)"))
             try await eventually { gateway.blobs.state.withLock { $0.writersBegun } == 1 }
             try await channel.close()

@@ -53,6 +53,18 @@ struct ONNXModelRunnerTests {
         #expect(outcomes.map { $0.tensors?["y"]?.integers } == lengths.map { [Int64($0 * $0)] })
     }
 
+    @Test func `a file in ONNX Runtime's own format is mapped, and computes as the other does`() async throws {
+        let path = try #require(Bundle.module.resourceURL).appending(path: "Fixtures/picky.ort").path
+        let mapped = TensorModelRunner(ONNXModel(path: path, libraryCandidates: onnxRuntimeCandidates, options: .init(threads: 1)))
+        try await mapped.load()
+        let items = (0..<3).map { ["x": Tensor([Int64($0)], shape: [1])] }
+        let outcomes = try await mapped.run(items)
+        #expect(outcomes.map { $0.tensors?["y"]?.floats } == [[1], [2], [3]])
+        let maps = try #require(try FileHandle(forReadingAtPath: "/proc/self/maps")?.readToEnd())
+        #expect(String(decoding: maps, as: UTF8.self).contains("picky.ort"))
+        await mapped.close()
+    }
+
     @Test func `an item that does not fit fails alone`() async throws {
         let good = ["x": Tensor([1, 2, 3] as [Float], shape: [3])]
         let outcomes = try await runner("double").run([

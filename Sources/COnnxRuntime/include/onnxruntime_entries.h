@@ -46,7 +46,8 @@ typedef struct MillraceOrtApi {
   void *gap4[3];
   OrtResult (*CreateSession)(const OrtEnv *env, const char *path, const OrtSessionOptions *options,
                              OrtSession *_Nullable *out);                                             // 7
-  void *gap8;
+  OrtResult (*CreateSessionFromArray)(const OrtEnv *env, const void *bytes, size_t length,
+                                      const OrtSessionOptions *options, OrtSession *_Nullable *out);  // 8
   OrtResult (*Run)(OrtSession *session, const OrtRunOptions *_Nullable options,
                    const char *_Nullable const *inputNames, const OrtValue *_Nullable const *inputs,
                    size_t inputCount, const char *_Nullable const *outputNames, size_t outputCount,

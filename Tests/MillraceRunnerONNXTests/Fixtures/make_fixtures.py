@@ -33,3 +33,10 @@ model("dynamic-int8", [n("DynamicQuantizeLinear", ["x"], ["xq", "xs", "xz"]), n(
                        n("Cast", ["i"], ["f"], to=T.FLOAT), n("Mul", ["xs", "ws"], ["s"]), n("Mul", ["f", "s"], ["y"])],
       [("x", T.FLOAT, ["b", 8])], [("y", T.FLOAT, ["b", 4])],
       [("w", weights), ("wz", np.int8(0)), ("ws", np.float32(0.01))])
+
+# The same in ONNX Runtime's own format, which is mapped into memory.
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.optimized_model_filepath = f"{sys.argv[1]}/picky.ort"
+options.add_session_config_entry("session.save_model_format", "ORT")
+onnxruntime.InferenceSession(f"{sys.argv[1]}/picky.onnx", options, providers=["CPUExecutionProvider"])
