@@ -107,8 +107,8 @@ private struct Place: ~Copyable {
 
     /// One line for `make fuzz`.
     func report(inputs: UInt64, seconds: Double) {
-        guard let path = testEnvironment["MILLRACE_FUZZ_REPORT"] else { return }
-        let report = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard let folder = testEnvironment["MILLRACE_FUZZ_FOLDER"] else { return }
+        let report = open(folder + "/report", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard report >= 0 else { return }
         let line = Array("\(name) \(inputs) \(seconds)\n".utf8)
         _ = write(report, line, line.count)
@@ -122,6 +122,6 @@ private struct Place: ~Copyable {
     }
 
     private static func path(of name: String) -> String {
-        FileManager.default.temporaryDirectory.appending(path: "millrace-fuzz-\(geteuid())-\(name)").path
+        (testEnvironment["MILLRACE_FUZZ_FOLDER"] ?? FileManager.default.temporaryDirectory.path) + "/millrace-fuzz-\(geteuid())-\(name)"
     }
 }
