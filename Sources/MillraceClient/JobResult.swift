@@ -84,11 +84,13 @@ public struct JobResult: Sendable, AsyncSequence {
     }
 
     /// The last component of the plain `filename` (RFC 6266).
+    ///
+    /// Read scalar by scalar: a combining mark behind a slash or a quote would make another character of it.
     static func filename(_ disposition: String) -> String? {
-        guard let start = disposition.range(of: "filename=\"")?.upperBound,
-            let end = disposition[start...].firstIndex(of: "\"")
-        else { return nil }
-        let name = disposition[start..<end].split(separator: "/").last.map(String.init)
+        guard let start = disposition.range(of: "filename=\"", options: .literal)?.upperBound else { return nil }
+        let rest = disposition.unicodeScalars[start...]
+        guard let end = rest.firstIndex(of: "\"") else { return nil }
+        let name = rest[..<end].split(separator: "/").last.map { String($0) }
         return name == "." || name == ".." ? nil : name
     }
 }

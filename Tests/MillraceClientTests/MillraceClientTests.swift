@@ -140,6 +140,14 @@ struct MillraceClientTests {
         }
     }
 
+    @Test("takes one component of a path from a file name, whatever combines with its slashes and quotes", arguments: [
+        ("../../x.json", "x.json"), ("..", nil), ("a/\u{301}../\u{301}b", "\u{301}b"), ("x\"\u{301}; a=\"/y", "x"), ("e\u{301}.png", "e\u{301}.png"),
+    ] as [(String, String?)])
+    func filenames(written: String, taken: String?) {
+        let filename = JobResult.filename("attachment; filename=\"\(written)\"")
+        #expect(filename.map { Array($0.utf8) } == taken.map { Array($0.utf8) })
+    }
+
     @Test("writes a result to a file, in full or not at all")
     func results() async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "mr-\(UInt32.random(in: 0 ... .max))")

@@ -72,6 +72,12 @@ struct CSVTests {
         #expect(table.hasByteOrderMark && table.columns == ["text", "b"])
     }
 
+    @Test(arguments: [[0xEF, 0xBB, 0xBF, 0xEF, 0xBB, 0xBF, 0x61, 0x2C, 0x62, 0x0A], [0xFF, 0xFE, 0xFF, 0xFE, 0x61, 0, 0x2C, 0, 0x62, 0, 0x0A, 0]] as [[UInt8]])
+    func `a second byte order mark is a part of the first column's name`(bytes: [UInt8]) throws {
+        let table = try Table(bytes: bytes)
+        #expect(table.hasByteOrderMark && table.columns == ["\u{FEFF}a", "b"])
+    }
+
     @Test func `records that span many pieces of the file stay whole`() throws {
         let long = String(repeating: "x\"\"y\r\n", count: 50_000)
         let text = "a,b\n1,\"\(long)\"\n2,z\n"
@@ -86,6 +92,13 @@ struct CSVTests {
         #expect(format.field("a;b") == "\"a;b\"")
         #expect(format.field("say \"x\"") == "\"say \"\"x\"\"\"")
         #expect(format.field("a\nb") == "\"a\nb\"")
+    }
+
+    @Test(arguments: ["\"\u{301}", "\u{301}\"", "say \"e\"\u{327}\u{301}", "\"\u{200D}\"", "\r\n\"\u{FE0F}", "\u{301}", "\u{FEFF}\"x"])
+    func `a field is read as it was written, whatever combines with its quotes`(text: String) throws {
+        let format = CSVFormat(delimiter: .comma)
+        let table = try Table("a,b\n\(format.field(text)),\(format.field("z"))\n")
+        #expect(table.rows.map { $0.map { Array($0.utf8) } } == [[Array(text.utf8), [0x7A]]])
     }
 
     @Test func `random bytes are read or refused, and never crash`() throws {

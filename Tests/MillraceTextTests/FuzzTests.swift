@@ -39,7 +39,8 @@ private func fuzzTables() throws {
         if !table.hasByteOrderMark, table.written != input { throw Fuzzing.Finding("the records together are not the file") }
         let again = ([table.columns] + table.rows).map { $0.map(table.format.field).joined(separator: String(Unicode.Scalar(table.format.delimiter.rawValue))) }
         // What was guessed for the file may be guessed otherwise for another spelling of it; and a lone empty field is an empty line.
-        guard let second = try read(Array((again.joined(separator: "\n") + "\n").utf8), at: path), second.format == table.format,
+        // It is written with a byte order mark: without, a first column whose name begins with one would lose it.
+        guard let second = try read(Array(("\u{FEFF}" + again.joined(separator: "\n") + "\n").utf8), at: path), second.format == table.format,
             !table.rows.contains([""]), table.columns != [""]
         else { return }
         guard second.columns == table.columns, second.rows == table.rows else { throw Fuzzing.Finding("the fields are others when read again") }

@@ -18,7 +18,8 @@ struct ResultSink {
         }
         try makeFolder(target)
         for name in name.map({ [$0] }) ?? job.outputs.map(\.name) {
-            guard !name.contains("/"), name != ".", name != "..", !name.isEmpty else {
+            // By scalars: a combining mark behind a slash would make another character of it.
+            guard !name.unicodeScalars.contains("/"), name != ".", name != "..", !name.isEmpty else {
                 throw CommandFault(.failure, "the output \"\(name)\" cannot be a file's name", hint: "save it alone, with --output FILE")
             }
             let path = target.hasSuffix("/") ? target + name : "\(target)/\(name)"

@@ -22,8 +22,15 @@ struct PrometheusText: CustomStringConvertible {
         return "{" + labels.sorted { $0.key < $1.key }.map { "\($0.key)=\"\(escaped($0.value))\"" }.joined(separator: ",") + "}"
     }
 
+    /// Read scalar by scalar: a combining mark behind a quote, or a carriage return before a line feed, would make another character of it.
     private static func escaped(_ value: String) -> String {
-        value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+        value.unicodeScalars.reduce(into: "") { text, scalar in
+            switch scalar {
+            case "\\", "\"": text.unicodeScalars += ["\\", scalar]
+            case "\n": text += "\\n"
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
     }
 
     static func number(_ value: Double) -> String {

@@ -50,9 +50,11 @@ enum HandlerFiles {
     }
 
     /// A name becomes a part of a URL and a header: one path component without control characters.
+    ///
+    /// Read scalar by scalar: a combining mark behind a slash would make another character of it.
     private static func isName(_ name: String) -> Bool {
-        (1...255).contains(name.utf8.count) && name != "." && name != ".." && !name.contains("/")
-            && name.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+        (1...255).contains(name.utf8.count) && name != "." && name != ".."
+            && name.unicodeScalars.allSatisfy { $0 != "/" && $0.properties.generalCategory != .control }
     }
 
     private static func isMediaType(_ type: String) -> Bool {

@@ -4,8 +4,9 @@ import MillraceCore
 /// Many changed samples for one parser: none may end the process, break a promise or bring an error that is not documented.
 ///
 /// A run is told by its seed, and each of its inputs by its number, so that one can be repeated alone:
-/// `MILLRACE_FUZZ_SEED=7 MILLRACE_FUZZ_INPUT=123 swift test --skip-build --filter JSONReaderFuzzTests`. `MILLRACE_FUZZ_SECONDS` makes
-/// a run longer. To be called in a process of its own (an exit test): what kills it is then a finding and not the end of all tests.
+/// `MILLRACE_FUZZ_SEED=7 MILLRACE_FUZZ_INPUT=123 swift test --skip-build --filter CoreFuzzTests`; its bytes then stand in
+/// `$TMPDIR/millrace-fuzz-USER-NAME.input`. `MILLRACE_FUZZ_SECONDS` makes a run longer. To be called in a process of its own (an
+/// exit test): what kills it is then a finding and not the end of all tests.
 public struct Fuzzing: Sendable {
     /// A promise that an input broke.
     public struct Finding: Error, CustomStringConvertible {
@@ -26,6 +27,9 @@ public struct Fuzzing: Sendable {
         self.inputs = inputs
     }
 
+    /// An input that takes longer ends the process, so that an endless loop is a finding too.
+    private static let secondsMax: UInt32 = 120
+
     /// Gives each input to `check`, with chance for what else it needs.
     /// - Throws: ``Finding`` for the first input for which it threw.
     public func run(_ check: (_ input: [UInt8], _ random: inout SplitMix64) throws -> Void) throws {
@@ -36,23 +40,31 @@ public struct Fuzzing: Sendable {
         var count: UInt64 = only ?? 0
         while true {
             place.note(count)
+            alarm(Self.secondsMax)
             var mutator = Mutator(seed: Self.seed &* 0x1_0000_0001 &+ count, samples: samples, tokens: tokens)
             var random = SplitMix64(seed: ~Self.seed &+ count)
+            let input = mutator.next()
+            if only != nil { place.keep(input) }
             do {
-                try check(mutator.next(), &random)
+                try check(input, &random)
             } catch {
+                place.note("\(error)")
                 throw Finding("\(error)\n\(Self.repetition(of: count))")
             }
             count += 1
             if only != nil { break }
             if let limit { if Surroundings.system.now().since(begun) > limit { break } } else if count >= UInt64(inputs) { break }
         }
+        alarm(0)
         place.report(inputs: count, seconds: Surroundings.system.now().since(begun).seconds)
     }
 
-    /// How to repeat the input at which the last run of this name in this folder ended, should it have killed its process.
+    /// What the last run of this name found, and how to repeat the input at which it ended.
+    ///
+    /// An exit test ends alike (SIGILL) for an error that it throws and for a trap, and says nothing of either.
     public static func lastInput(of name: String) -> String {
-        "\(name): the last input was number \(Place.last(of: name)); \(repetition(of: Place.last(of: name)))"
+        let (input, finding) = Place.last(of: name)
+        return "\(name): \(finding ?? "the process was killed, without a word") at input number \(input); \(repetition(of: input))"
     }
 
     private static var seed: UInt64 { number("MILLRACE_FUZZ_SEED") ?? 1 }
@@ -69,7 +81,7 @@ public struct Fuzzing: Sendable {
 // lint: a test has nobody above it who could hand the value down.
 private let testEnvironment = ProcessInfo.processInfo.environment
 
-/// Where a run says how far it is, so that this is known when its process has died.
+/// Where a run says how far it is and what it found, so that this is known when its process has died: a number of 8 bytes, then words.
 private struct Place: ~Copyable {
     private let descriptor: Int32
     private let name: String
@@ -85,22 +97,31 @@ private struct Place: ~Copyable {
         _ = withUnsafeBytes(of: input) { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
     }
 
+    func note(_ finding: String) {
+        let words = Array(finding.utf8)
+        _ = pwrite(descriptor, words, words.count, off_t(MemoryLayout<UInt64>.size))
+    }
+
+    /// For whoever looks into one input.
+    func keep(_ input: [UInt8]) { try? Data(input).write(to: URL(filePath: Self.path(of: name) + ".input")) }
+
     /// One line for `make fuzz`.
     func report(inputs: UInt64, seconds: Double) {
-        guard let path = testEnvironment["MILLRACE_FUZZ_REPORT"] else { return }
-        let report = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard let folder = testEnvironment["MILLRACE_FUZZ_FOLDER"] else { return }
+        let report = open(folder + "/report", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard report >= 0 else { return }
         let line = Array("\(name) \(inputs) \(seconds)\n".utf8)
         _ = write(report, line, line.count)
         close(report)
     }
 
-    static func last(of name: String) -> UInt64 {
-        guard let data = FileManager.default.contents(atPath: path(of: name)), data.count == 8 else { return 0 }
-        return data.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+    static func last(of name: String) -> (input: UInt64, finding: String?) {
+        guard let data = FileManager.default.contents(atPath: path(of: name)), data.count >= 8 else { return (0, nil) }
+        let input = data.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+        return (input, data.count > 8 ? String(decoding: data.dropFirst(8), as: UTF8.self) : nil)
     }
 
     private static func path(of name: String) -> String {
-        FileManager.default.temporaryDirectory.appending(path: "millrace-fuzz-\(geteuid())-\(name)").path
+        (testEnvironment["MILLRACE_FUZZ_FOLDER"] ?? FileManager.default.temporaryDirectory.path) + "/millrace-fuzz-\(geteuid())-\(name)"
     }
 }

@@ -35,10 +35,14 @@ public struct CSVFormat: Sendable, Equatable {
     }
 
     /// The field as it stands in a file: quoted where RFC 4180 asks for it.
+    ///
+    /// Read byte by byte, as ``CSVReader`` reads it: a combining mark behind a quote would make another character of it.
     public func field(_ text: String) -> String {
         let needsQuotes = text.utf8.contains { $0 == delimiter.rawValue || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D }
         guard needsQuotes else { return text }
-        return "\"" + text.replacing("\"", with: "\"\"") + "\""
+        var quoted: [UInt8] = [0x22]
+        for byte in text.utf8 { quoted += byte == 0x22 ? [0x22, 0x22] : [byte] }
+        return String(decoding: quoted + [0x22], as: UTF8.self)
     }
 }
 
