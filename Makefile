@@ -28,7 +28,7 @@ test: test-swift test-python test-blackbox test-sim ## run all tests
 
 test-swift: setup ## run the Swift tests
 	swift build --build-tests
-	swift test --skip-build --parallel
+	@dev/test-swift
 
 test-python: setup ## run the tests of the Python shim and of the handlers in models/
 	@dev/test-python

@@ -207,47 +207,57 @@ public final class ItemBatcher: Sendable {
     }
 
     private func runAtRisk(_ batch: [Pending]) async {
-        guard let risk else { return await run(batch[...]) }
+        guard let risk else {
+            await run(batch[...])
+            return
+        }
         do {
-            try await risk.enter(for: Array(Set(batch.map(\.job))), alone: batch.contains(where: \.isAlone)) { await run(batch[...]) }
+            try await risk.enter(for: Array(Set(batch.map(\.job))), alone: batch.contains(where: \.isAlone)) { _ = await run(batch[...]) }
         } catch {
             // The worker ends; none has run.
             for pending in batch { pending.answer.resume(returning: .cancelled) }
         }
     }
 
-    private func run(_ batch: ArraySlice<Pending>) async {
+    /// - Returns: whether an item was among them that had no room alone: such a batch says nothing about others of its size.
+    @discardableResult
+    private func run(_ batch: ArraySlice<Pending>) async -> Bool {
         do {
             let begun = Surroundings.monotonic()
             let outcomes = try await runner.run(batch.map(\.item), observer: observer)
             onBatch(batch.count, Surroundings.monotonic() - begun)
             precondition(outcomes.count == batch.count, "a runner answers for every item")
             for (pending, outcome) in zip(batch, outcomes) { pending.answer.resume(returning: outcome) }
+            return false
         } catch BatchFailure.outOfMemory(let message) {
-            state.withLock { $0.planner.shrink(below: batch.reduce(0) { $0 + $1.item.cost }) }
-            await runHalves(
+            let hadGiant = await runHalves(
                 of: batch,
                 failure: JobFailure(
                     .outOfMemory, message, hint: "the input needs more memory than the device has", retryable: false))
+            guard batch.count > 1, !hadGiant else { return true }
+            state.withLock { $0.planner.shrink(below: batch.reduce(0) { $0 + $1.item.cost }) }
+            return false
         } catch BatchFailure.unattributed(let failure), BatchFailure.runnerLost(let failure) {
-            await runHalves(of: batch, failure: failure)
+            return await runHalves(of: batch, failure: failure)
         } catch is CancellationError {
             for pending in batch { pending.answer.resume(returning: .cancelled) }
+            return false
         } catch let error as MillraceError {
-            await runHalves(of: batch, failure: JobFailure(error, retryable: true))
+            return await runHalves(of: batch, failure: JobFailure(error, retryable: true))
         } catch {
-            await runHalves(of: batch, failure: JobFailure(.handlerError, "\(error)", retryable: true))
+            return await runHalves(of: batch, failure: JobFailure(.handlerError, "\(error)", retryable: true))
         }
     }
 
-    private func runHalves(of batch: ArraySlice<Pending>, failure: JobFailure) async {
+    private func runHalves(of batch: ArraySlice<Pending>, failure: JobFailure) async -> Bool {
         guard batch.count > 1 else {
             batch.first?.answer.resume(returning: .failed(failure))
-            return
+            return false
         }
         let middle = batch.startIndex + batch.count / 2
-        await run(batch[..<middle])
-        await run(batch[middle...])
+        let first = await run(batch[..<middle])
+        let second = await run(batch[middle...])
+        return first || second
     }
 
     private func close() {

@@ -56,7 +56,7 @@ struct JobRun: Sendable {
             try? await last.value
             throw error
         }
-        return keeper.outputs(endingWith: try await atRisk { try await task.finish() })
+        return try keeper.outputs(endingWith: try await atRisk { try await task.finish() })
     }
 
     private func request() async throws -> HandlerRequest {

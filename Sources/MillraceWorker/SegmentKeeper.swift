@@ -19,6 +19,8 @@ struct SegmentKeeper: Sendable {
 
     private var ledger = SegmentLedger()
     private var keptAt: Timestamp
+    /// A cut that is not in the ledger yet: the task gives it once, and storing it may fail.
+    private var cut: TaskCut?
     /// Numbers the copies of segments that are read from elsewhere.
     private var copies = 0
 
@@ -63,14 +65,16 @@ struct SegmentKeeper: Sendable {
 
     mutating func keep(_ task: any ResumableTask) async throws {
         keptAt = surroundings.now()
-        guard let cut = try await task.cut() else { return }
+        if cut == nil { cut = try await task.cut() }
+        guard let cut else { return }
         var segments: [SegmentLedger.Segment] = []
         for part in cut.parts { segments.append(try await store(part)) }
         ledger.append(segments)
+        self.cut = nil
         while let due = ledger.due {
             var merged: [SegmentLedger.Segment] = []
             for (index, segment) in segments.enumerated() {
-                let parts = due.map { PipelineOutput.Content.file(path: $0.segments[index].path) }
+                let parts = try contents(of: due.map { $0.segments[index] })
                 merged.append(
                     try await store(PipelineOutput(name: segment.file.name, mediaType: segment.file.mediaType, content: .joined(parts))))
             }
@@ -80,13 +84,24 @@ struct SegmentKeeper: Sendable {
     }
 
     /// The whole outputs: what was kept, and what came after it.
-    func outputs(endingWith rest: [PipelineOutput]) -> [PipelineOutput] {
+    ///
+    /// - Throws: `input_unavailable` when a segment is gone; another attempt begins at the start then.
+    func outputs(endingWith rest: [PipelineOutput]) throws -> [PipelineOutput] {
         guard !ledger.cuts.isEmpty else { return rest }
-        return rest.enumerated().map { index, output in
+        return try rest.enumerated().map { index, output in
             var output = output
-            let kept = ledger.segments(ofOutput: index).map { PipelineOutput.Content.file(path: $0.path) }
-            output.content = .joined(kept + [output.content])
+            output.content = .joined(try contents(of: ledger.segments(ofOutput: index)) + [output.content])
             return output
+        }
+    }
+
+    private func contents(of segments: [SegmentLedger.Segment]) throws -> [PipelineOutput.Content] {
+        try segments.map { segment in
+            guard FileManager.default.isReadableFile(atPath: segment.path) else {
+                throw JobFailure(
+                    .inputUnavailable, "a finished part of \"\(segment.file.name)\" is no longer in the blob store", hint: "it is made again", retryable: true)
+            }
+            return .file(path: segment.path)
         }
     }
 

@@ -208,6 +208,24 @@ import Testing
         }
     }
 
+    @Test func `an item that has no room alone makes no later batch smaller`() async {
+        let sizes = Sizes()
+        let runner = ScriptedRunner { batch in
+            if batch.contains(where: { $0.tensor == Tensor([7] as [Int64], shape: [1]) }) { throw BatchFailure.outOfMemory("no room") }
+            sizes.note(batch.count)
+            return batch.map { .tensors(["out": $0.tensor]) }
+        }
+        await withBatcher(runner) { batcher, _ in
+            var failed = 0
+            for values in [0..<16, 16..<80] {
+                var answers = submit(values, on: batcher).makeAsyncIterator()
+                for _ in values { if case .failed? = await answers.next() { failed += 1 } }
+            }
+            #expect(failed == 1)
+            #expect(sizes.largest == 16)
+        }
+    }
+
     private func submit(_ values: Range<Int>, cost: Int = 1, on batcher: ItemBatcher) -> AsyncStream<ItemOutcome> {
         let (answers, continuation) = AsyncStream<ItemOutcome>.makeStream()
         batcher.submit(

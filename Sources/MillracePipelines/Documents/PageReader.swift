@@ -146,7 +146,8 @@ final class PageReader: ModelRunner, DriftMeasuring {
             found.withLock { $0[number] = regions }
             cut.withLock { $0 += lines }
         }
-        return (found.withLock { $0 }, cut.withLock { $0 })
+        // In order, whichever page was ready first: the same pages make the same calls.
+        return (found.withLock { $0 }, cut.withLock { $0 }.sorted { ($0.page, $0.region) < ($1.page, $1.region) })
     }
 
     /// The lines as they are to be read: turned over, or both ways.
