@@ -30,8 +30,8 @@ public final class ItemBatcher: Sendable {
         var nextID: ItemID = 1
         /// Items being made now; a batch that is not full may wait for them.
         var producers = 0
-        /// Items in the running batch.
-        var running: Set<ItemID> = []
+        /// Items of the running batch that have no answer yet.
+        var running: [ItemID: Answer] = [:]
         var closed = false
         var rest = Rest.none
 
@@ -153,7 +153,7 @@ public final class ItemBatcher: Sendable {
 
     /// Stops an item: one that waits is answered at once, one that runs when its runner lets go of it.
     public func cancel(_ id: ItemID, of job: JobID, reason: CancellationReason) {
-        let (waiting, isRunning) = state.withLock { ($0.planner.remove(id, of: job), $0.running.contains(id)) }
+        let (waiting, isRunning) = state.withLock { ($0.planner.remove(id, of: job), $0.running[id] != nil) }
         waiting?.answer.resume(returning: .cancelled)
         if isRunning {
             // The runner is told on a task of its own: a cancellation handler cannot wait.
@@ -169,7 +169,6 @@ public final class ItemBatcher: Sendable {
             switch decide() {
             case .run(let batch):
                 await runAtRisk(batch)
-                state.withLock { $0.running = [] }
             case .wait(let until):
                 await pause(until: until, &hints)
             case .idle:
@@ -184,7 +183,7 @@ public final class ItemBatcher: Sendable {
             switch decision {
             case .run(let batch):
                 // Under the same lock: a cancellation finds every item either waiting or running.
-                state.running = Set(batch.map(\.item.id))
+                state.running = Dictionary(uniqueKeysWithValues: batch.lazy.map { ($0.item.id, $0.answer) })
                 state.rest = .none
             case .wait: state.rest = .waiting
             case .idle: state.rest = .idle
@@ -215,7 +214,7 @@ public final class ItemBatcher: Sendable {
             try await risk.enter(for: Array(Set(batch.map(\.job))), alone: batch.contains(where: \.isAlone)) { _ = await run(batch[...]) }
         } catch {
             // The worker ends; none has run.
-            for pending in batch { pending.answer.resume(returning: .cancelled) }
+            answer(batch[...]) { _ in .cancelled }
         }
     }
 
@@ -224,10 +223,10 @@ public final class ItemBatcher: Sendable {
     private func run(_ batch: ArraySlice<Pending>) async -> Bool {
         do {
             let begun = Surroundings.monotonic()
-            let outcomes = try await runner.run(batch.map(\.item), observer: observer)
+            let outcomes = try await runner.run(batch.map(\.item), observer: BatchObserver(observer: observer, batcher: self))
             onBatch(batch.count, Surroundings.monotonic() - begun)
             precondition(outcomes.count == batch.count, "a runner answers for every item")
-            for (pending, outcome) in zip(batch, outcomes) { pending.answer.resume(returning: outcome) }
+            answer(batch) { outcomes[$0 - batch.startIndex] }
             return false
         } catch BatchFailure.outOfMemory(let message) {
             let hadGiant = await runHalves(
@@ -240,7 +239,7 @@ public final class ItemBatcher: Sendable {
         } catch BatchFailure.unattributed(let failure), BatchFailure.runnerLost(let failure) {
             return await runHalves(of: batch, failure: failure)
         } catch is CancellationError {
-            for pending in batch { pending.answer.resume(returning: .cancelled) }
+            answer(batch) { _ in .cancelled }
             return false
         } catch let error as MillraceError {
             return await runHalves(of: batch, failure: JobFailure(error, retryable: true))
@@ -251,7 +250,7 @@ public final class ItemBatcher: Sendable {
 
     private func runHalves(of batch: ArraySlice<Pending>, failure: JobFailure) async -> Bool {
         guard batch.count > 1 else {
-            batch.first?.answer.resume(returning: .failed(failure))
+            answer(batch) { _ in .failed(failure) }
             return false
         }
         let middle = batch.startIndex + batch.count / 2
@@ -260,11 +259,35 @@ public final class ItemBatcher: Sendable {
         return first || second
     }
 
+    /// Answers the items of a batch that have no answer yet.
+    private func answer(_ batch: ArraySlice<Pending>, _ outcome: (_ index: Int) -> ItemOutcome) {
+        let answers = state.withLock { state in batch.map { state.running.removeValue(forKey: $0.item.id) } }
+        for (index, answer) in zip(batch.indices, answers) { answer?.resume(returning: outcome(index)) }
+    }
+
+    fileprivate func answer(_ item: ItemID, _ outcome: ItemOutcome) {
+        state.withLock { $0.running.removeValue(forKey: item) }?.resume(returning: outcome)
+    }
+
     private func close() {
         let waiting = state.withLock { state in
             state.closed = true
             return state.planner.removeAll()
         }
         for pending in waiting { pending.answer.resume(returning: .cancelled) }
+    }
+}
+
+/// Answers an item as soon as its runner tells its outcome, and passes the rest on.
+private struct BatchObserver: ItemObserver {
+    let observer: any ItemObserver
+    let batcher: ItemBatcher
+
+    func began(_ items: [ItemID]) { observer.began(items) }
+    func ended(_ item: ItemID, _ outcome: ItemOutcome) { batcher.answer(item, outcome) }
+    func progress(_ progress: JobProgress, of item: ItemID) { observer.progress(progress, of: item) }
+    func log(_ line: LogLine, of item: ItemID?) { observer.log(line, of: item) }
+    func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws {
+        try await observer.checkpoint(path: path, position: position, of: item)
     }
 }

@@ -58,12 +58,23 @@ public enum ItemOutcome: Sendable {
     case cancelled
 }
 
-/// Hears of an item while its batch runs. Only handler processes have something to say.
+/// Hears of items while their batch runs.
 public protocol ItemObserver: Sendable {
+    /// The runner turns to these items now. Each is told of, be it once or, after a failure, again: a job that ran into its
+    /// limit before any item of its began is not blamed.
+    func began(_ items: [ItemID])
+    /// An item has its outcome before the others of its batch: nobody needs to wait for them. The runner answers for it at
+    /// the end all the same, and that is dropped.
+    func ended(_ item: ItemID, _ outcome: ItemOutcome)
     func progress(_ progress: JobProgress, of item: ItemID)
     func log(_ line: LogLine, of item: ItemID?)
     /// Returns when the checkpoint is durable; throws when the lease is lost.
     func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws
+}
+
+extension ItemObserver {
+    public func began(_ items: [ItemID]) {}
+    public func ended(_ item: ItemID, _ outcome: ItemOutcome) {}
 }
 
 /// A job as a handler process or a model server sees it.

@@ -100,7 +100,8 @@ public final class HTTPModelRunner: ModelRunner {
             state.withLock { $0.isRunning = false }
             connection.keeper.setBusy(false)
         }
-        let lost = await send(waiting, connection)
+        observer.began(waiting.map(\.id))
+        let lost = await send(waiting, connection, observer)
         try Task.checkCancellation()
         if let first = lost.first {
             let failure = try await connection.keeper.failure(first.life, first.reason)
@@ -128,14 +129,18 @@ public final class HTTPModelRunner: ModelRunner {
 
     // MARK: A batch
 
-    /// Sends all items side by side, and settles those that have an answer.
+    /// Sends all items side by side, and settles those that have an answer, each as it comes.
     /// - Returns: the others, whose connection broke.
-    private func send(_ items: [InferenceItem], _ connection: Connection) async -> [(item: ItemID, life: Int, reason: String)] {
+    private func send(
+        _ items: [InferenceItem], _ connection: Connection, _ observer: any ItemObserver
+    ) async -> [(item: ItemID, life: Int, reason: String)] {
         await withTaskGroup(of: (ItemID, Sent).self) { group in
             for item in items { group.addTask { (item.id, await self.sendUnlessStopped(item, connection)) } }
             return await group.reduce(into: []) { lost, end in
                 switch end.1 {
-                case .settled(let outcome): settle(end.0, outcome)
+                case .settled(let outcome):
+                    settle(end.0, outcome)
+                    observer.ended(end.0, outcome)
                 case .lost(let life, let reason): lost.append((end.0, life, reason))
                 }
             }

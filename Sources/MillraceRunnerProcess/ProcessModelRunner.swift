@@ -135,10 +135,14 @@ public final class ProcessModelRunner: ModelRunner {
         let waiting = unsettled(waiting)
         guard let (process, batchMax) = ready, !waiting.isEmpty else { return }
         let chunk = HandlerBatching.first(of: waiting, itemsMax: batchMax)
+        observer.began(chunk.map(\.item))
         let end = try await process.run(chunk, observer: observer) { [self] in
             state.withLock { state in chunk.reduce(into: [:]) { $0[$1.item] = state.items.stopping($1.item) } }
         }
-        settle(outcomes(of: end, chunk: chunk))
+        let ended = outcomes(of: end, chunk: chunk)
+        settle(ended)
+        // What the handler takes next may take long.
+        for (item, outcome) in ended { observer.ended(item, outcome) }
         if end.remainder?.leavesNoProcess == true { await discard(process) } else { state.withLock { $0.backoff.succeeded() } }
         switch end.remainder {
         case nil, .unsent: break

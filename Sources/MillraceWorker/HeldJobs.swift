@@ -10,6 +10,7 @@ final class HeldJobs: Sendable {
     /// One lease. A class, so that a look at one field copies nothing; touched under the lock alone.
     final class Held {
         let leased: LeasedJob
+        var stage = Stage.preparing
         var progress: JobProgress?
         var progressSent: JobProgress?
         var logs: [LogLine] = []
@@ -22,6 +23,15 @@ final class HeldJobs: Sendable {
         var settling = false
 
         init(_ leased: LeasedJob) { self.leased = leased }
+    }
+
+    /// How far the items of an attempt have come.
+    enum Stage {
+        /// None has been made yet.
+        case preparing
+        /// Some were made; none has been in a batch that ran.
+        case waiting
+        case running
     }
 
     /// Lines kept between two heartbeats; more are counted and dropped.
@@ -105,11 +115,27 @@ final class HeldJobs: Sendable {
 
 // What happens inside a job.
 extension HeldJobs {
-    func assign(_ item: ItemID, to token: LeaseToken) { items.withLock { $0[item] = token } }
+    func assign(_ item: ItemID, to token: LeaseToken) {
+        items.withLock { $0[item] = token }
+        state.withLock { held in
+            if let entry = held[token], entry.stage == .preparing { entry.stage = .waiting }
+        }
+    }
     func unassign(_ item: ItemID) { items.withLock { _ = $0.removeValue(forKey: item) } }
     func lease(of item: ItemID) -> LeasedJob? {
         items.withLock { $0[item] }.flatMap { leased($0) }
     }
+
+    /// Notes that items run now.
+    func begin(_ begun: [ItemID]) {
+        let tokens = items.withLock { items in items.isEmpty ? [] : begun.compactMap { items[$0] } }
+        guard !tokens.isEmpty else { return }
+        state.withLock { held in
+            for token in tokens { held[token]?.stage = .running }
+        }
+    }
+
+    func stage(_ token: LeaseToken) -> Stage? { state.withLock { $0[token]?.stage } }
 
     func progress(_ progress: JobProgress, of token: LeaseToken) {
         state.withLock { $0[token]?.progress = progress }

@@ -10,6 +10,8 @@ struct JobObserver: ItemObserver {
     /// Stores a checkpoint durably; throws when the lease is lost.
     let storeCheckpoint: @Sendable (_ path: String, _ position: JSONValue, _ leased: LeasedJob) async throws -> Void
 
+    func began(_ items: [ItemID]) { held.begin(items) }
+
     func progress(_ progress: JobProgress, of item: ItemID) {
         if let leased = held.lease(of: item) { held.progress(progress, of: leased.token) }
     }

@@ -39,15 +39,7 @@ extension WorkerSession {
 
     func outcome(of error: any Error, in leased: LeasedJob) -> SettleRequest.Outcome {
         if let reason = held.stopReason(leased.token) {
-            switch reason {
-            case .cancelled, .lost: return .cancelled
-            case .draining: return .released(reason: "the worker is stopping")
-            case .timeout:
-                return .failed(
-                    JobFailure(
-                        .runLimitExceeded, "the attempt ran longer than \(Int(configuration.runLimit.seconds)) s",
-                        hint: "raise the endpoint's runLimit, or let the handler save checkpoints"))
-            }
+            return .stopped(reason, at: held.stage(leased.token) ?? .preparing, runLimit: configuration.runLimit)
         }
         switch error {
         case let failure as JobFailure where failure.code == ErrorCode.modelUnavailable.rawValue:
@@ -83,6 +75,23 @@ extension WorkerSession {
         try await gateway.call(
             "/v1/worker/blobs", BlobReservationRequest(worker: registration.worker, job: leased.id, token: leased.token),
             patience: Self.patienceBusy)
+    }
+}
+
+extension SettleRequest.Outcome {
+    /// What is told of an attempt that was stopped.
+    static func stopped(_ reason: CancellationReason, at stage: HeldJobs.Stage, runLimit: Duration) -> Self {
+        switch reason {
+        case .cancelled, .lost: .cancelled
+        case .draining: .released(reason: "the worker is stopping")
+        // The others took its time: it has shown nothing of itself.
+        case .timeout where stage == .waiting: .released(reason: "its time passed while it waited behind other jobs of its worker")
+        case .timeout:
+            .failed(
+                JobFailure(
+                    .runLimitExceeded, "the attempt ran longer than \(Int(runLimit.seconds)) s",
+                    hint: "raise the endpoint's runLimit, or let the handler save checkpoints"))
+        }
     }
 }
 

@@ -49,6 +49,10 @@ import Testing
             "runner: http\ncommand: [x]\nserver: { protocol: open-inference, model: m }\nparameters: { p: { type: string } }\n",
             "\"parameters\" is not for protocol: open-inference"
         ),
+        ("runner: http\ncommand: [x]\nserver: { protocol: invocations, startMax: 0s }\n", "\"server.startMax\" (line 4) must be a duration of more than 0"),
+        ("runner: http\ncommand: [x]\nserver: { protocol: invocations, bytesMax: 0 }\n", "\"server.bytesMax\" (line 4) must be a size of more than 0"),
+        ("runner: http\ncommand: [x]\nserver: { protocol: open-inference, model: \"\" }\n", "\"server.model\" (line 4) must be what the server calls the model"),
+        ("runner: http\ncommand: [x]\nserver: { protocol: invocations }\noptions: { decode: image }\n", "options.decode is unknown"),
         ("runner: echo\nserver: { protocol: invocations }\n", "\"server\" is for runner: http; this is runner: echo"),
     ])
     func `what does not fit together is told`(yaml: String, message: String) {
@@ -61,8 +65,11 @@ import Testing
     }
 
     @Test func `all faults are told at once`() {
-        let fault = fault("runner: http\npipeline: tensors\nserver: { url: nowhere, version: \"1\" }\n")
-        for words in ["\"pipeline\" is for", "must be an address", "\"server.protocol\" is missing"] { #expect(fault.contains(words), "\(fault)") }
-        #expect(fault.hasPrefix("3 faults"), "\(fault)")
+        let fault = fault("runner: http\npipeline: tensors\nserver: { url: nowhere, version: \"1\", startMax: 0s, bytesMax: 0B }\noptions: { a: 1 }\n")
+        let parts = [
+            "\"pipeline\" is for", "must be an address", "\"server.protocol\" is missing", "\"server.startMax\"", "\"server.bytesMax\"", "options.a is unknown",
+        ]
+        for words in parts { #expect(fault.contains(words), "\(fault)") }
+        #expect(fault.hasPrefix("6 faults"), "\(fault)")
     }
 }

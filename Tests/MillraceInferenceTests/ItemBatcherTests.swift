@@ -86,6 +86,29 @@ import Testing
         }
     }
 
+    @Test func `an item whose runner tells its outcome early does not wait for its batch, and is not answered twice`() async {
+        let (answers, answered) = AsyncStream<(ItemID, ItemOutcome)>.makeStream()
+        let leave = AsyncStream<Void>.makeStream()
+        let runner = EarlyRunner(early: 2, leave: leave.stream)
+        let batcher = ItemBatcher(runner: runner, observer: SilentObserver(), policy: .init(), surroundings: .system)
+        batcher.submit((1...3).map { id in
+            ItemBatcher.Submission(item: .init(id: id, payload: payload(0)), job: job) { answered.yield((id, $0)) }
+        })
+        let runs = Task { await batcher.run() }
+        var seen = answers.makeAsyncIterator()
+        let first = await seen.next()
+        #expect(first?.0 == 2 && first?.1.failureMessage == "early")
+        leave.continuation.finish()
+        for id: ItemID in [1, 3] {
+            let next = await seen.next()
+            #expect(next?.0 == id && next?.1.failureMessage == "late")
+        }
+        runs.cancel()
+        await runs.value
+        answered.finish()
+        #expect(await seen.next() == nil)
+    }
+
     @Test func `items that wait when the batcher ends are answered as cancelled`() async {
         let batcher = ItemBatcher(
             runner: ScriptedRunner { _ in [] }, observer: SilentObserver(), policy: .init(), surroundings: .system)
@@ -282,6 +305,25 @@ private struct ScriptedRunner: ModelRunner {
     }
     func cancel(_ item: ItemID, reason: CancellationReason) async {}
     func close() async {}
+}
+
+/// Tells of one item at once, and of all, in another way, when the test lets it.
+private struct EarlyRunner: ModelRunner {
+    let early: ItemID
+    let leave: AsyncStream<Void>
+    var signature: ModelSignature? { nil }
+    func load() async throws {}
+    func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
+        observer.ended(early, .failed(JobFailure(.handlerError, "early")))
+        for await _ in leave {}
+        return batch.map { _ in .failed(JobFailure(.handlerError, "late")) }
+    }
+    func cancel(_ item: ItemID, reason: CancellationReason) async {}
+    func close() async {}
+}
+
+extension ItemOutcome {
+    fileprivate var failureMessage: String? { if case .failed(let failure) = self { failure.message } else { nil } }
 }
 
 private struct SilentObserver: ItemObserver {

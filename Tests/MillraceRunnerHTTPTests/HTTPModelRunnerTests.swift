@@ -59,6 +59,21 @@ struct HTTPModelRunnerTests {
         _ = await other.end()
     }
 
+    @Test("tells each answer as it comes, and does not keep it back for a request that takes long")
+    func earlyAnswers() async throws {
+        let fixture = try ServerFixture()
+        try await fixture.runner.load()
+        let (ends, ended) = AsyncStream<ItemID>.makeStream()
+        let batch = Task { try await fixture.run("a", "hang", "c") { ended.yield($0) } }
+        var seen: Set<ItemID> = []
+        for await item in ends where seen.insert(item).inserted && seen.count == 2 { break }
+        #expect(seen == [1, 3])
+        await fixture.runner.cancel(2, reason: .timeout)
+        let outcomes = try await batch.value
+        #expect(outcomes[0].json == ["echo": "a"] && outcomes[1].isCancelled && outcomes[2].json == ["echo": "c"])
+        await fixture.runner.close()
+    }
+
     @Test("that is told to leave while the server starts ends it")
     func loadingCancelled() async throws {
         let fixture = try ServerFixture(["python3", "server.py", "{port}", "silent"])

@@ -59,6 +59,11 @@ final class ServerFixture: Sendable {
 
     func run(_ items: [InferenceItem]) async throws -> [ItemOutcome] { try await runner.run(items, observer: SilentObserver()) }
 
+    /// - Parameter ended: hears of each item that is answered.
+    func run(_ inputs: JSONValue..., ended: @escaping @Sendable (ItemID) -> Void) async throws -> [ItemOutcome] {
+        try await runner.run(try inputs.enumerated().map { try item(ItemID($0 + 1), $1) }, observer: EndsObserver(ended: ended))
+    }
+
     func run(_ inputs: JSONValue...) async throws -> [ItemOutcome] {
         try await run(try inputs.enumerated().map { try item(ItemID($0 + 1), $1) })
     }
@@ -91,6 +96,14 @@ final class RunningServer: Sendable {
         signals.yield(.terminate)
         return await existence.value
     }
+}
+
+struct EndsObserver: ItemObserver {
+    let ended: @Sendable (ItemID) -> Void
+    func ended(_ item: ItemID, _ outcome: ItemOutcome) { ended(item) }
+    func progress(_ progress: JobProgress, of item: ItemID) {}
+    func log(_ line: LogLine, of item: ItemID?) {}
+    func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws {}
 }
 
 struct SilentObserver: ItemObserver {

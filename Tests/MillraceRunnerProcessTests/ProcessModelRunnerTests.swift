@@ -13,6 +13,10 @@ struct ProcessModelRunnerTests {
         try await fixture.runner.load()
         let outcomes = try await fixture.run("a", "b", "c", "d", "e", "f", "g")
         #expect(outcomes.map(\.json) == ["a", "b", "c", "d", "e", "f", "g"].map { ["echo": .string($0)] })
+        let begun = fixture.observer.events.compactMap { if case .began(let items) = $0 { items } else { nil } }
+        #expect(begun.count > 1 && begun.flatMap { $0 } == Array(1...7), "what the handler does not have yet has not begun")
+        let early = fixture.observer.events.prefix { $0 != .began(begun[1]) }
+        #expect(begun[0].allSatisfy { early.contains(.ended($0)) }, "what it has answered need not wait for what it takes next")
         await fixture.runner.close()
     }
 
@@ -140,7 +144,7 @@ struct ProcessModelRunnerTests {
         #expect(failure.message == "the handler exited with status 0")
         let lines = fixture.observer.lines
         #expect(lines == ["caf\u{FFFD}", "x" + String(repeating: "y", count: 99) + "... (9901 bytes left out)", "new", "no end"])
-        guard case .log(_, let item) = fixture.observer.events.first else { return #expect(Bool(false)) }
+        guard case .log(_, let item) = fixture.observer.events.dropFirst().first else { return #expect(Bool(false)) }
         #expect(item == 1)
         await fixture.runner.close()
     }

@@ -67,6 +67,8 @@ final class RecordingObserver: ItemObserver {
         case progress(JobProgress, ItemID)
         case log(LogLine, ItemID?)
         case checkpoint(String, JSONValue, ItemID)
+        case began([ItemID])
+        case ended(ItemID)
     }
 
     private let recorded = Mutex<[Event]>([])
@@ -94,6 +96,8 @@ final class RecordingObserver: ItemObserver {
         stream.continuation.yield(event)
     }
 
+    func began(_ items: [ItemID]) { record(.began(items)) }
+    func ended(_ item: ItemID, _ outcome: ItemOutcome) { record(.ended(item)) }
     func progress(_ progress: JobProgress, of item: ItemID) { record(.progress(progress, item)) }
     func log(_ line: LogLine, of item: ItemID?) { record(.log(line, item)) }
     func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws {

@@ -35,6 +35,7 @@ public final class EchoRunner: ModelRunner {
     }
 
     public func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
+        observer.began(batch.map(\.id))
         let begun = clock()
         // One batch runs at a time: what is left of a stop that came too late goes here.
         defer { state.withLock { $0 = State() } }

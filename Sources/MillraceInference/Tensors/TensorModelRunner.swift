@@ -80,6 +80,7 @@ public final class TensorModelRunner: ModelRunner, DriftMeasuring {
     public func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
         let (batching, loneCallSeconds) = state.withLock { ($0.batching, $0.loneCallSeconds) }
         guard let batching else { throw MillraceError(.modelUnavailable, "the model is not loaded") }
+        observer.began(batch.map(\.id))
         var outcomes = [ItemOutcome](repeating: .cancelled, count: batch.count)
         var items: [(position: Int, tensors: [String: Tensor])] = []
         for (position, item) in batch.enumerated() {

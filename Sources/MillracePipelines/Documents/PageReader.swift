@@ -93,6 +93,7 @@ final class PageReader: ModelRunner, DriftMeasuring {
 
     func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
         guard let stages = state.withLock({ $0.stages }) else { throw MillraceError(.modelUnavailable, "the model is not loaded") }
+        observer.began(batch.map(\.id))
         defer { state.withLock { $0.unwanted = [] } }
         let pages = batch.map { item in
             guard case .tensors(let tensors) = item.payload, let page = PageImage.image(in: tensors) else {
