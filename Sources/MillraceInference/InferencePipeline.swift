@@ -32,6 +32,10 @@ public protocol PipelineTask: AnyObject, Sendable {
     var itemsTotal: Int? { get }
     /// What people call the items: `rows`, `pages`, `images`.
     var unit: String { get }
+    /// Waits for what ``next()`` needs and others may hold, such as memory. Called before each ``next()``, and where nobody waits for
+    /// this task: whoever holds it may need a turn to decode or compute before it gives it back. Nothing unless said.
+    /// - Throws: `CancellationError` when the task is cancelled while it waits.
+    func prepareNext() async throws
     /// Decodes and returns the next item, `nil` after the last.
     /// - Throws: ``JobFailure``, which ends the job.
     func next() async throws -> InferenceItem.Payload?
@@ -39,6 +43,10 @@ public protocol PipelineTask: AnyObject, Sendable {
     func accept(_ outcome: ItemOutcome, ofItem index: Int) async throws
     /// The job's outputs, the primary one first, after every item was accepted.
     func finish() async throws -> [PipelineOutput]
+}
+
+extension PipelineTask {
+    public func prepareNext() async throws {}
 }
 
 /// What a pipeline is given of a job: the files are local and their types are what the gateway sniffed.

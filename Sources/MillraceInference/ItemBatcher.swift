@@ -30,6 +30,8 @@ public final class ItemBatcher: Sendable {
         var nextID: ItemID = 1
         /// Items being made now; a batch that is not full may wait for them.
         var producers = 0
+        /// The batch that was decided on and waits for its turn at the gate, less what was cancelled meanwhile.
+        var entering: [Pending] = []
         /// Items of the running batch that have no answer yet.
         var running: [ItemID: Answer] = [:]
         var closed = false
@@ -44,6 +46,18 @@ public final class ItemBatcher: Sendable {
                 rest = .none
                 return true
             }
+        }
+
+        /// An item that does not run yet, which will not.
+        mutating func withdraw(_ id: ItemID, of job: JobID) -> Pending? {
+            if let waiting = planner.remove(id, of: job) { return waiting }
+            return entering.firstIndex { $0.item.id == id }.map { entering.remove(at: $0) }
+        }
+
+        /// What is left of the batch that waited.
+        mutating func takeEntering() -> [Pending] {
+            defer { entering = [] }
+            return entering
         }
     }
     /// What the loop rests for.
@@ -102,13 +116,14 @@ public final class ItemBatcher: Sendable {
     }
 
     /// Runs one item in some batch. When the task is cancelled the outcome is `.cancelled`, at once for an item that waits.
-    /// - Parameter alone: whether only items of the same job may be in that batch.
+    /// - Parameter alone: whether only items of the same job may be in that batch, where the runner may take this process with it.
     public func run(_ item: InferenceItem, of job: JobID, alone: Bool = false, reason: @escaping @Sendable () -> CancellationReason) async -> ItemOutcome {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let (refused, mustWake) = state.withLock { state in
                     // Checked under the lock: a cancellation that came before is seen here, a later one finds the item.
                     if state.closed || Task.isCancelled { return (true, false) }
+                    let alone = alone && risk != nil
                     let pending = Pending(item: item, job: job, isAlone: alone, answer: .task(continuation))
                     state.planner.add(pending, id: item.id, cost: item.cost, of: job, at: surroundings.now(), alone: alone)
                     return (false, state.mustWake())
@@ -153,7 +168,7 @@ public final class ItemBatcher: Sendable {
 
     /// Stops an item: one that waits is answered at once, one that runs when its runner lets go of it.
     public func cancel(_ id: ItemID, of job: JobID, reason: CancellationReason) {
-        let (waiting, isRunning) = state.withLock { ($0.planner.remove(id, of: job), $0.running[id] != nil) }
+        let (waiting, isRunning) = state.withLock { ($0.withdraw(id, of: job), $0.running[id] != nil) }
         waiting?.answer.resume(returning: .cancelled)
         if isRunning {
             // The runner is told on a task of its own: a cancellation handler cannot wait.
@@ -168,7 +183,7 @@ public final class ItemBatcher: Sendable {
         while !Task.isCancelled {
             switch decide() {
             case .run(let batch):
-                await runAtRisk(batch)
+                await runAtRisk(Set(batch.map(\.job)), alone: batch.contains(where: \.isAlone))
             case .wait(let until):
                 await pause(until: until, &hints)
             case .idle:
@@ -182,8 +197,8 @@ public final class ItemBatcher: Sendable {
             let decision = state.planner.next(at: surroundings.now(), preparing: state.producers)
             switch decision {
             case .run(let batch):
-                // Under the same lock: a cancellation finds every item either waiting or running.
-                state.running = Dictionary(uniqueKeysWithValues: batch.lazy.map { ($0.item.id, $0.answer) })
+                // Under the same lock: a cancellation finds every item waiting, entering or running.
+                state.entering = batch
                 state.rest = .none
             case .wait: state.rest = .waiting
             case .idle: state.rest = .idle
@@ -205,17 +220,24 @@ public final class ItemBatcher: Sendable {
         wakeUp.yield()
     }
 
-    private func runAtRisk(_ batch: [Pending]) async {
-        guard let risk else {
-            await run(batch[...])
-            return
-        }
+    private func runAtRisk(_ jobs: Set<JobID>, alone: Bool) async {
+        guard let risk else { return await runEntered() }
         do {
-            try await risk.enter(for: Array(Set(batch.map(\.job))), alone: batch.contains(where: \.isAlone)) { _ = await run(batch[...]) }
+            try await risk.enter(for: Array(jobs), alone: alone) { await runEntered() }
         } catch {
             // The worker ends; none has run.
-            answer(batch[...]) { _ in .cancelled }
+            for pending in state.withLock({ $0.takeEntering() }) { pending.answer.resume(returning: .cancelled) }
         }
+    }
+
+    private func runEntered() async {
+        let batch = state.withLock { state in
+            let batch = state.takeEntering()
+            state.running = Dictionary(uniqueKeysWithValues: batch.lazy.map { ($0.item.id, $0.answer) })
+            return batch
+        }
+        // All may have been cancelled while they waited.
+        if !batch.isEmpty { await run(batch[...]) }
     }
 
     /// - Returns: whether an item was among them that had no room alone: such a batch says nothing about others of its size.

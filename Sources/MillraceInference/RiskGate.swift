@@ -28,6 +28,9 @@ public final class RiskGate: Sendable {
         self.marks = marks
     }
 
+    /// Tasks that wait.
+    var waiting: Int { state.withLock { $0.waiters.count } }
+
     /// - Parameters:
     ///   - jobs: for whom `body` runs.
     ///   - alone: whether nobody else may be inside meanwhile.

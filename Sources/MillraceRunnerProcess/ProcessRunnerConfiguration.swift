@@ -63,6 +63,8 @@ public struct ProcessRunnerLimits: Sendable, Equatable {
     public var linesPerSecond = 200
     /// Bytes of standard error that are kept for a crash report.
     public var stderrTailBytes = 4096
+    /// Bytes of the tensors in the answers of one batch that are kept together.
+    public var tensorBytesMax = HandlerProtocol.tensorBytesMax
 
     public init() {}
 }

@@ -95,6 +95,7 @@ struct JobRun: Sendable {
 
     /// The next item; what keeps a core busy waits for its turn.
     private func next(of task: any PipelineTask) async throws -> InferenceItem.Payload? {
+        try await task.prepareNext()
         guard pipeline.decodes else { return try await task.next() }
         return try await batcher.producing { try await decoding.enter { try await atRisk { try await stages.measure(.decode) { try await task.next() } } } }
     }

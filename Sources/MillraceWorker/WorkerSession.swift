@@ -22,7 +22,7 @@ struct WorkerSession: Sendable {
     let batcher: ItemBatcher
     let settler: Settler
     let checkpoints: CheckpointWriter
-    /// Before all code of this process that decodes and computes; a handler process has its own, and an echo has none.
+    /// Before all code of this process that decodes; a handler process has its own, and an echo has none.
     let risk: RiskGate?
     let decoding = Gate(limit: ProcessInfo.processInfo.activeProcessorCount)
     let executor = InferenceExecutor()
@@ -53,7 +53,8 @@ struct WorkerSession: Sendable {
         self.surroundings = surroundings
         self.logger = logger
         let (held, stages) = (HeldJobs(), StageClock())
-        risk = engine.pipeline.decodes ? RiskGate(marks) : nil
+        let risk = engine.pipeline.decodes ? RiskGate(marks) : nil
+        self.risk = risk
         self.held = held
         self.stages = stages
         settler = Settler(worker: registration.worker, held: held, logger: logger) {
@@ -64,7 +65,9 @@ struct WorkerSession: Sendable {
         batcher = ItemBatcher(
             runner: engine.runner,
             observer: JobObserver(held: held, logger: logger) { try await checkpoints.store(fileAt: $0, position: $1, of: $2) },
-            policy: configuration.batching, surroundings: surroundings, risk: risk
+            policy: configuration.batching, surroundings: surroundings,
+            // Only a model of this process can take it along.
+            risk: configuration.manifest.runner == .onnx ? risk : nil
         ) { stages.note(.run, $1.seconds / Double(max(1, $0))) }
     }
 

@@ -1,8 +1,9 @@
 import MillraceCore
-import MillraceInference
 import MillraceTestSupport
 import Synchronization
 import Testing
+
+@testable import MillraceInference
 
 @Suite struct ItemBatcherTests {
     private let job = JobID(high: 1, low: 1)
@@ -178,6 +179,29 @@ import Testing
         let batches = seen.withLock { $0 }
         #expect(batches.filter { $0.contains(jobs[2]) } == [[jobs[2]]])
         #expect(Set(batches.flatMap { $0 }) == Set(jobs))
+    }
+
+    @Test func `an item whose batch waits for its turn at the gate can be stopped at once, and its mates still run`() async throws {
+        let gate = RiskGate(nil)
+        let ran = Mutex<[ItemID]>([])
+        let runner = ScriptedRunner { batch in
+            ran.withLock { $0 += batch.map(\.id) }
+            return batch.map { .tensors(["out": $0.tensor]) }
+        }
+        let batcher = ItemBatcher(runner: runner, observer: SilentObserver(), policy: .init(), surroundings: .system, risk: gate)
+        var answers = submit(1..<3, on: batcher).makeAsyncIterator()
+        let runs = try await gate.enter(for: [JobID(high: 2, low: 2)], alone: true) {
+            let runs = Task { await batcher.run() }
+            while gate.waiting == 0 { await Task.yield() }
+            batcher.cancel(1, of: job, reason: .cancelled)
+            guard case .cancelled? = await answers.next() else { throw JobFailure(.internal, "the item was not stopped") }
+            #expect(ran.withLock { $0 }.isEmpty)
+            return runs
+        }
+        guard case .tensors? = await answers.next() else { throw JobFailure(.internal, "its mate did not run") }
+        #expect(ran.withLock { $0 } == [2])
+        runs.cancel()
+        await runs.value
     }
 
     @Test func `a batch that becomes full while it waits runs at once`() async throws {

@@ -8,6 +8,7 @@ import Testing
 struct DecodedImagesTests {
     private func request(_ pipeline: DecodedImagesPipeline, _ job: PipelineJob) async throws -> HandlerRequest {
         let task = try await pipeline.open(job)
+        try await task.prepareNext()
         guard case .request(let request)? = try await task.next() else { throw JobFailure(.internal, "no request") }
         #expect(try await task.next() == nil)
         return request
@@ -62,6 +63,21 @@ struct DecodedImagesTests {
             _ = try await request(pipeline, work.job(files: Array(repeating: photo("chelsea.png"), count: 3)))
         }
         #expect(failure.code == "image_too_large" && failure.message.contains("more than the \(2 * one)"))
+    }
+
+    @Test func `the room of a job that is never decoded, or in vain, is given back`() async throws {
+        let one = 64 * 64 * 3
+        let pipeline = DecodedImagesPipeline(size: 64, bytesMax: one)
+        let work = try Workplace()
+        let whole = try Data(contentsOf: URL(filePath: photo("china.jpg").path))
+        let half = try work.file("half.jpg", Array(whole.prefix(whole.count / 2)), mediaType: "image/jpeg")
+        var task: (any PipelineTask)? = try await pipeline.open(work.job(files: [photo("china.jpg")]))
+        try await task?.prepareNext()
+        task = nil
+        let bad = try await pipeline.open(work.job(files: [half]))
+        try await bad.prepareNext()
+        #expect(await code { try await bad.next() } == "image_damaged")
+        #expect(try await request(pipeline, work.job(files: [photo("coffee.png")])).images.count == 1)
     }
 
     @Test func `what is no image, is damaged or is too large fails its job by name`() async throws {

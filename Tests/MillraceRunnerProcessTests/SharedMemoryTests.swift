@@ -57,6 +57,50 @@ struct SharedMemoryTests {
         await fixture.runner.close()
     }
 
+    @Test("has room for some answers of a batch; the others are run again, and only one that is too large alone fails")
+    func crowded() async throws {
+        let fixture = try RunnerFixture { $0.tensorBytesMax = 10 }
+        // Three at a time: the handler says so.
+        let outcomes = try await fixture.run("tensor fine", "tensor a gigabyte", "tensor fine", "tensor fine", "tensor fine", "tensor fine", "text")
+        for (index, outcome) in outcomes.enumerated() {
+            switch outcome {
+            case .failed(let failure): #expect(index == 1 && failure.code == "too_large", "\(failure)")
+            case .reply(let reply) where index < 6:
+                #expect(index != 1)
+                #expect(try Data(contentsOf: URL(filePath: reply.outputs[0].path)).suffix(4) == Data("abcd".utf8))
+            case .reply(let reply): #expect(reply.json == ["echo": "text"])
+            default: Issue.record("item \(index): \(outcome)")
+            }
+        }
+        await fixture.runner.close()
+    }
+
+    @Test("keeps the answers that fit, takes nothing from them for one that does not, and has others wait for their turn")
+    func taking() throws {
+        let segment = try SharedSegment.make(byteCount: 10) { _ in }
+        func tensors(_ sizes: Int...) -> [NamedTensor] {
+            sizes.map { .init(name: "t", tensor: HandlerTensor(datatype: .uint8, shape: [$0], path: segment.path, offset: 0, bytes: $0)) }
+        }
+        func bytes(_ outcome: TensorTaking.Outcome) -> Int? {
+            if case .taken(let taken) = outcome { taken.reduce(0) { $0 + $1.tensor.bytes } } else { nil }
+        }
+        var taking = TensorTaking(bytesMax: 10)
+        guard case .refused(let failure) = taking.take(tensors(5, 6)) else { return #expect(Bool(false), "11 bytes were taken") }
+        #expect(failure.code == "too_large" && !failure.retryable)
+        #expect(bytes(taking.take(tensors(6))) == 6)
+        #expect(taking.take(tensors(5)) == .crowded)
+        #expect(bytes(taking.take(tensors(1, 3))) == 4)
+        #expect(taking.take(tensors(1)) == .crowded)
+    }
+
+    @Test("cannot become a file on a full disk, which is not the job's fault")
+    func full() throws {
+        let disk = try #require(FileHandle(forWritingAtPath: "/dev/full"))
+        let error = try #require(throws: (any Error).self) { try disk.write(contentsOf: Data([1])) }
+        for error in [error, POSIXError(.EDQUOT)] { #expect(ArrayFile.failure(error, writing: "t").code == "storage_full") }
+        #expect(ArrayFile.failure(POSIXError(.EIO), writing: "t").code == "internal_error")
+    }
+
     @Test("is no question for a handler that does not announce it, unless the model needs it")
     func announced() {
         var session = HandlerSession(limits: ProcessRunnerLimits(), requires: [.sharedMemory])

@@ -32,6 +32,7 @@ public struct PipelineDriver: Sendable {
         }
         while !open.isEmpty {
             for task in open {
+                try await tasks[task].prepareNext()
                 guard let payload = try await tasks[task].next() else {
                     open.removeAll { $0 == task }
                     continue

@@ -1,6 +1,7 @@
 import MillraceCore
 import MillraceInference
 import MillraceVision
+import Synchronization
 
 /// The pipeline of handler processes that want to see pixels: the job is one item, its files are decoded here, into one piece of
 /// memory that the handler sees as well, `uint8 [height, width, 3]` for each, upright, red, green and blue.
@@ -36,33 +37,39 @@ public struct DecodedImagesPipeline: InferencePipeline {
         guard job.request.files.count <= job.limits.filesMax else {
             throw JobFailure(.tooManyFiles, "the job has \(job.request.files.count) images, more than the \(job.limits.filesMax) allowed")
         }
+        let decoder = ImageDecoder(pixelsMax: job.limits.pixelsMax)
         return DecodedImagesTask(
-            base: try await base.open(job), pipeline: self, decoder: ImageDecoder(pixelsMax: job.limits.pixelsMax))
+            base: try await base.open(job), pipeline: self, decoder: decoder, plan: try await plan(job.request.files, decoder: decoder))
     }
 
-    /// All images of a job, in one segment.
-    func images(of files: [HandlerRequest.File], decoder: ImageDecoder) async throws -> [SharedTensor] {
-        // The headers first: what takes its share in parts may wait for somebody who waits for it.
-        let shapes = try await decoding.run { try files.map { try shape(of: $0, decoder: decoder) } }
-        var offsets: [Int] = []
-        var end = 0
-        for shape in shapes {
-            offsets.append(end)
-            end += (shape.reduce(1, *) + Self.alignment - 1) / Self.alignment * Self.alignment
+    /// Where each image of a job will be in its segment, by the headers: what takes its share in parts may wait for somebody who waits for it.
+    private func plan(_ files: [HandlerRequest.File], decoder: ImageDecoder) async throws -> Plan {
+        var plan = Plan(shapes: try await decoding.run { try files.map { try shape(of: $0, decoder: decoder) } })
+        for shape in plan.shapes {
+            plan.offsets.append(plan.byteCount)
+            plan.byteCount += (shape.reduce(1, *) + Self.alignment - 1) / Self.alignment * Self.alignment
         }
-        guard end <= bytesMax else {
+        guard plan.byteCount <= bytesMax else {
             throw JobFailure(
-                .imageTooLarge, "the job's images have \(end) bytes of pixels together, more than the \(bytesMax) that there is room for",
+                .imageTooLarge, "the job's images have \(plan.byteCount) bytes of pixels together, more than the \(bytesMax) that there is room for",
                 hint: "send them as several jobs, or make them smaller")
         }
-        let (places, byteCount, share) = (offsets, end, try await room.share(end))
-        return try await decoding.run {
-            let segment = try SharedSegment.make(byteCount: byteCount, share: share) { memory in
+        return plan
+    }
+
+    fileprivate func share(for plan: Plan) async throws -> Gate.Share { try await room.share(plan.byteCount) }
+
+    /// All images of a job, in one segment, which keeps the share.
+    fileprivate func images(
+        of files: [HandlerRequest.File], by plan: Plan, share: Gate.Share, decoder: ImageDecoder
+    ) async throws -> [SharedTensor] {
+        try await decoding.run {
+            let segment = try SharedSegment.make(byteCount: plan.byteCount, share: share) { memory in
                 for (index, file) in files.enumerated() {
-                    try pixels(of: file, decoder: decoder, shape: shapes[index]) { memory[places[index]...].copyBytes(from: $0) }
+                    try pixels(of: file, decoder: decoder, shape: plan.shapes[index]) { memory[plan.offsets[index]...].copyBytes(from: $0) }
                 }
             }
-            return zip(shapes, places).map { SharedTensor(segment: segment, element: .uint8, shape: $0, offset: $1) }
+            return zip(plan.shapes, plan.offsets).map { SharedTensor(segment: segment, element: .uint8, shape: $0, offset: $1) }
         }
     }
 
@@ -95,24 +102,48 @@ public struct DecodedImagesPipeline: InferencePipeline {
     }
 }
 
+/// How a job's images share one segment.
+private struct Plan {
+    var shapes: [[Int]]
+    var offsets: [Int] = []
+    var byteCount = 0
+}
+
 /// A handler's task whose request gets its images on the way.
 private final class DecodedImagesTask: PipelineTask {
     private let base: any PipelineTask
     private let pipeline: DecodedImagesPipeline
     private let decoder: ImageDecoder
+    private let plan: Plan
+    private let state = Mutex(State())
 
-    init(base: any PipelineTask, pipeline: DecodedImagesPipeline, decoder: ImageDecoder) {
+    private struct State {
+        var isPrepared = false
+        /// Between the wait for it and the decoding; given back with the task when that never comes.
+        var share: Gate.Share?
+    }
+
+    init(base: any PipelineTask, pipeline: DecodedImagesPipeline, decoder: ImageDecoder, plan: Plan) {
         self.base = base
         self.pipeline = pipeline
         self.decoder = decoder
+        self.plan = plan
     }
 
     var itemsTotal: Int? { base.itemsTotal }
     var unit: String { base.unit }
 
+    func prepareNext() async throws {
+        // The one item of the job has them all.
+        guard !state.withLock(\.isPrepared) else { return }
+        let share = try await pipeline.share(for: plan)
+        state.withLock { $0 = State(isPrepared: true, share: share) }
+    }
+
     func next() async throws -> InferenceItem.Payload? {
         guard case .request(var request)? = try await base.next() else { return nil }
-        request.images = try await pipeline.images(of: request.files, decoder: decoder)
+        guard let share = state.withLock({ $0.share.take() }) else { preconditionFailure("an item is prepared before it is made") }
+        request.images = try await pipeline.images(of: request.files, by: plan, share: share, decoder: decoder)
         return .request(request)
     }
 

@@ -21,11 +21,18 @@ enum ArrayFile {
             } catch let failure as JobFailure {
                 throw failure
             } catch {
-                throw JobFailure(.internal, "the tensor \"\(taken.name.prefix(100))\" cannot be written: \(error)", retryable: true)
+                throw failure(error, writing: taken.name)
             }
             outputs.append(.init(name: taken.name + ".npy", path: path, mediaType: mediaType))
         }
         return outputs
+    }
+
+    /// A full disk is not the job's fault: it is given back uncounted.
+    static func failure(_ error: any Error, writing name: String) -> JobFailure {
+        JobFailure(
+            error.isNoSpace ? .storageFull : .internal, "the tensor \"\(name.prefix(100))\" cannot be written: \(error)",
+            hint: error.isNoSpace ? "free space on the disk of the data directory" : nil, retryable: true)
     }
 
     private static func write(_ taken: TakenTensor, to path: String) throws {
@@ -52,6 +59,17 @@ enum ArrayFile {
         text += String(repeating: " ", count: room - start - text.utf8.count - 1) + "\n"
         let length = UInt16(text.utf8.count)
         return Data([0x93]) + Data("NUMPY".utf8) + Data([1, 0, UInt8(length & 0xFF), UInt8(length >> 8)]) + Data(text.utf8)
+    }
+}
+
+extension Error {
+    /// Whether the disk or the user's part of it is full.
+    fileprivate var isNoSpace: Bool {
+        switch self {
+        case let error as CocoaError: error.code == .fileWriteOutOfSpace || error.underlying?.isNoSpace == true
+        case let error as POSIXError: error.code == .ENOSPC || error.code == .EDQUOT
+        default: false
+        }
     }
 }
 

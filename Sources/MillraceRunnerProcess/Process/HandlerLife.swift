@@ -42,7 +42,8 @@ final class HandlerLife {
     private var lines: [ChildProcess.Stream: OutputLines]
     private var tail: OutputTail
     private var rate: LineRate
-    private var tensors = TensorTaking()
+    private var tensors: TensorTaking
+    private let tensorBytesMax: Int
 
     init(
         limits: ProcessRunnerLimits, requires: Set<HandlerProtocol.Feature>, loop: any EventLoop, logger: Logger,
@@ -57,6 +58,8 @@ final class HandlerLife {
         let line = OutputLines(lineBytesMax: limits.lineBytesMax)
         lines = [.output: line, .error: line]
         tail = OutputTail(bytesMax: limits.stderrTailBytes)
+        tensorBytesMax = limits.tensorBytesMax
+        tensors = TensorTaking(bytesMax: limits.tensorBytesMax)
         rate = LineRate(linesPerSecond: limits.linesPerSecond)
     }
 
@@ -69,7 +72,7 @@ final class HandlerLife {
 
     func run(_ items: [RunnerWorkMessage.Item], for listener: Listener) {
         self.listener = listener
-        tensors = TensorTaking()
+        tensors = TensorTaking(bytesMax: tensorBytesMax)
         perform(session.run(items))
     }
 
@@ -92,8 +95,9 @@ final class HandlerLife {
         guard case .result(let result) = message, !result.tensors.isEmpty else { return perform(session.received(message)) }
         // At once: what is open here stays, even if the handler dies.
         switch tensors.take(result.tensors) {
-        case .success(let taken): perform(session.received(message, tensors: taken))
-        case .failure(let failure): perform(session.received(.error(.init(failure, batch: result.batch, item: result.item))))
+        case .taken(let taken): perform(session.received(message, tensors: taken))
+        case .crowded: perform(session.crowdedOut(result.item, batch: result.batch))
+        case .refused(let failure): perform(session.received(.error(.init(failure, batch: result.batch, item: result.item))))
         }
     }
 
@@ -179,7 +183,7 @@ final class HandlerLife {
 
     private func ended(_ end: BatchEnd) {
         tellOmitted()
-        tensors = TensorTaking()
+        tensors = TensorTaking(bytesMax: tensorBytesMax)
         listener?.checkpoints.finish()
         listener?.end.succeed(end)
         listener = nil

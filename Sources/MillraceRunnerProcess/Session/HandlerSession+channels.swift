@@ -29,6 +29,9 @@ extension HandlerSession {
         }
     }
 
+    /// An item was answered, and there is no room to keep that beside the other answers. The first answer of a batch always has room.
+    mutating func crowdedOut(_ item: ItemID, batch id: Int64) -> [Action] { answered(nil, item, batch: id) }
+
     /// A channel closed, which a handler does only by leaving.
     mutating func closed(_ channel: HandlerProtocol.Channel) -> [Action] {
         open.remove(channel)
@@ -109,7 +112,8 @@ extension HandlerSession {
 
     private var takesAnswers: Bool { phase == .running || phase == .ending(.gone) }
 
-    private mutating func answered(_ answer: HandlerAnswer, _ item: ItemID, batch id: Int64) -> [Action] {
+    /// - Parameter answer: `nil`: not kept.
+    private mutating func answered(_ answer: HandlerAnswer?, _ item: ItemID, batch id: Int64) -> [Action] {
         guard takesAnswers else { return unexpected("an answer") }
         guard id == batch?.id else { return violated("an answer for batch \(id), which is not running") }
         guard heard(item) != nil else { return violated("an answer for item \(item), which is not in the batch") }
@@ -119,7 +123,7 @@ extension HandlerSession {
             batch?.answers[item] = .error(JobFailure(.handlerProtocol, "the handler broke the protocol: \(what)", retryable: true))
             return violated(what)
         }
-        batch?.answers[item] = answer
+        if let answer { batch?.answers[item] = answer } else { batch?.crowdedOut.insert(item) }
         return batch?.stopping.contains(item) == true ? [.clearTimer(.cancel(item))] : []
     }
 
