@@ -21,7 +21,7 @@ struct ONNXPorts {
             guard let element, !shape.isEmpty else {
                 throw MillraceError(
                     .modelUnavailable,
-                    "the model's input \"\(name)\" is not a float32, int64, int32 or uint8 tensor with a batch axis",
+                    "the model's input \"\(name)\" is not a tensor of numbers with a batch axis",
                     hint: "export the model with such inputs")
             }
             return ModelSignature.Port(name: name, element: element, shape: shape)
@@ -33,7 +33,7 @@ struct ONNXPorts {
         }
         guard !outputs.isEmpty else {
             throw MillraceError(
-                .modelUnavailable, "none of the model's outputs is a float32, int64, int32 or uint8 tensor")
+                .modelUnavailable, "none of the model's outputs is a tensor of numbers")
         }
         return ModelSignature(inputs: inputs, outputs: outputs)
     }
@@ -85,17 +85,26 @@ struct ONNXPorts {
 extension Tensor.Element {
     /// `ONNXTensorElementDataType`
     var onnx: Int32 {
-        switch self {
-        case .float32: Int32(MILLRACE_ORT_FLOAT32)
-        case .uint8: Int32(MILLRACE_ORT_UINT8)
-        case .int32: Int32(MILLRACE_ORT_INT32)
-        case .int64: Int32(MILLRACE_ORT_INT64)
-        }
+        let value =
+            switch self {
+            case .bool: MILLRACE_ORT_BOOL
+            case .uint8: MILLRACE_ORT_UINT8
+            case .uint16: MILLRACE_ORT_UINT16
+            case .uint32: MILLRACE_ORT_UINT32
+            case .uint64: MILLRACE_ORT_UINT64
+            case .int8: MILLRACE_ORT_INT8
+            case .int16: MILLRACE_ORT_INT16
+            case .int32: MILLRACE_ORT_INT32
+            case .int64: MILLRACE_ORT_INT64
+            case .float16: MILLRACE_ORT_FLOAT16
+            case .float32: MILLRACE_ORT_FLOAT32
+            case .float64: MILLRACE_ORT_FLOAT64
+            }
+        return Int32(value)
     }
 
     init?(onnx: Int32) {
-        let known: [Tensor.Element] = [.float32, .uint8, .int32, .int64]
-        guard let element = known.first(where: { $0.onnx == onnx }) else { return nil }
+        guard let element = Tensor.Element.allCases.first(where: { $0.onnx == onnx }) else { return nil }
         self = element
     }
 }

@@ -36,7 +36,7 @@ struct TensorsTests {
             ["inputs": ["image": "x"]], ["inputs": ["image": [[1, 2], [3]]]], ["inputs": ["image": [1, [2]]]], ["inputs": ["image": [[1], 2]]],
             ["inputs": [["name": "image", "datatype": "FP32", "shape": [-1, 2], "data": [1]]]],
             ["inputs": [["name": "image", "datatype": "FP32", "shape": [4_611_686_018_427_387_904, 4], "data": []]]],
-            ["inputs": [["name": "image", "datatype": "FP64", "shape": [1], "data": [1]]]],
+            ["inputs": [["name": "image", "datatype": "BYTES", "shape": [1], "data": ["x"]]]],
             ["inputs": [["name": "image", "datatype": "UINT8", "shape": [1], "data": [256]]]],
             ["inputs": [["name": "a", "datatype": "FP32", "shape": [1], "data": [1]], ["name": "b", "datatype": "FP32", "shape": [2], "data": [1, 2]]]],
             ["inputs": ["image": (0..<30).reduce(JSONValue.integer(1)) { value, _ in .array([value]) }]],
@@ -47,6 +47,8 @@ struct TensorsTests {
         }
         #expect(await code { try await model.run([work.job(input: ["inputs": ["image": [1, 2]]])], batch: 1) } == "invalid_input")
         #expect(await code { try await model.run([work.job(input: ["inputs": ["imag": Self.image(0)]])], batch: 1) } == "invalid_input")
+        let doubles: JSONValue = ["inputs": [["name": "image", "datatype": "FP64", "shape": [1, 1, 28, 28], "data": Self.image(0)]]]
+        #expect(await code { try await model.run([work.job(input: doubles)], batch: 1) } == "invalid_input")
     }
 
     /// Two examples for the model of Examples/onnx-model, with values that JSON has to write out.

@@ -89,9 +89,13 @@ extension TensorBatching {
         let count = shape.reduce(1, *)
         switch element {
         case .float32: return Tensor((0..<count).map { index -> Float in loudness * (Float((index * 7919 + 13) % 2003) / 1001 - 1) }, shape: shape)
-        case .int64: return Tensor([Int64](repeating: 1, count: count), shape: shape)
-        case .int32: return Tensor(element: .int32, shape: shape, bytes: [Int32](repeating: 1, count: count).withUnsafeBytes(Array.init))
-        case .uint8: return Tensor(element: .uint8, shape: shape, bytes: (0..<count).map { UInt8($0 * 79 % 251) })
+        case .float64: return Tensor((0..<count).map { Double(loudness) * (Double(($0 * 7919 + 13) % 2003) / 1001 - 1) }, of: element, shape: shape)
+        case .float16: return Tensor((0..<count).map { Float16(loudness) * (Float16(($0 * 79 + 13) % 203) / 101 - 1) }, of: element, shape: shape)
+        case .uint8: return Tensor(element: element, shape: shape, bytes: (0..<count).map { UInt8($0 * 79 % 251) })
+        case .bool, .int8: return Tensor([UInt8](repeating: 1, count: count), of: element, shape: shape)
+        case .uint16, .int16: return Tensor([UInt16](repeating: 1, count: count), of: element, shape: shape)
+        case .uint32, .int32: return Tensor([UInt32](repeating: 1, count: count), of: element, shape: shape)
+        case .uint64, .int64: return Tensor([UInt64](repeating: 1, count: count), of: element, shape: shape)
         }
     }
 }

@@ -1,12 +1,13 @@
 /// A dense array of one element type in row-major order.
 public struct Tensor: Sendable, Equatable {
-    public enum Element: String, Sendable, Codable {
-        case float32, int64, int32, uint8
+    public enum Element: String, Sendable, Codable, CaseIterable {
+        case bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, float32, float64
         public var byteCount: Int {
             switch self {
-            case .float32, .int32: 4
-            case .int64: 8
-            case .uint8: 1
+            case .bool, .uint8, .int8: 1
+            case .uint16, .int16, .float16: 2
+            case .uint32, .int32, .float32: 4
+            case .uint64, .int64, .float64: 8
             }
         }
     }
@@ -32,6 +33,12 @@ public struct Tensor: Sendable, Equatable {
         self.init(element: .int64, shape: shape, bytes: values.withUnsafeBytes(Array.init))
     }
 
+    /// - Precondition: A value is as long as the element.
+    public init<Value: BitwiseCopyable>(_ values: [Value], of element: Element, shape: [Int]) {
+        precondition(MemoryLayout<Value>.size == element.byteCount, "\(element) is no \(Value.self)")
+        self.init(element: element, shape: shape, bytes: values.withUnsafeBytes(Array.init))
+    }
+
     public var count: Int { shape.reduce(1, *) }
 
     /// The values of a `float32` tensor. Traps on another element type.
@@ -41,6 +48,12 @@ public struct Tensor: Sendable, Equatable {
 
     private func values<Value: BitwiseCopyable>(as expected: Element) -> [Value] {
         precondition(element == expected, "this tensor holds \(element), not \(expected)")
+        return values(as: Value.self)
+    }
+
+    /// The bytes read as values of a type that is as long as the element. Traps on another length.
+    public func values<Value: BitwiseCopyable>(as type: Value.Type) -> [Value] {
+        precondition(MemoryLayout<Value>.size == element.byteCount, "\(element) is no \(type)")
         return bytes.withUnsafeBytes { raw in
             (0..<count).map { raw.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.size, as: Value.self) }
         }

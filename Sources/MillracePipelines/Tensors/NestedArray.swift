@@ -39,7 +39,7 @@ struct NestedArray {
                     .invalidInput, "input \"\(name)\" is ragged: axis \(axis) has \(elements.count) and \(shape[axis]) elements")
             }
             for element in elements { try flatten(element, axis: axis + 1, name) }
-        case .integer where axis == shape.count, .number where axis == shape.count:
+        case .integer where axis == shape.count, .number where axis == shape.count, .bool where axis == shape.count:
             values.append(value)
         default:
             throw JobFailure(.invalidInput, "input \"\(name)\" must be numbers in evenly nested arrays, not \(value.typeName) at axis \(axis)")
@@ -49,11 +49,46 @@ struct NestedArray {
     /// - Throws: `invalid_input` when a value does not fit the element type.
     func tensor(_ element: Tensor.Element, of name: String) throws(JobFailure) -> Tensor {
         switch element {
-        case .float32: return Tensor(values.map { Float($0.doubleValue ?? 0) }, shape: shape)
+        case .float16: return Tensor(try doubles(element, name).map { Float16($0) }, of: element, shape: shape)
+        case .float32: return Tensor(try doubles(element, name).map { Float($0) }, shape: shape)
+        case .float64: return Tensor(try doubles(element, name), of: element, shape: shape)
+        case .bool: return Tensor(try truths(element, name), of: element, shape: shape)
+        case .uint8: return Tensor(try integers(UInt8.self, element, name), of: element, shape: shape)
+        case .uint16: return Tensor(try integers(UInt16.self, element, name), of: element, shape: shape)
+        case .uint32: return Tensor(try integers(UInt32.self, element, name), of: element, shape: shape)
+        case .uint64: return Tensor(try integers(UInt64.self, element, name), of: element, shape: shape)
+        case .int8: return Tensor(try integers(Int8.self, element, name), of: element, shape: shape)
+        case .int16: return Tensor(try integers(Int16.self, element, name), of: element, shape: shape)
+        case .int32: return Tensor(try integers(Int32.self, element, name), of: element, shape: shape)
         case .int64: return Tensor(try integers(Int64.self, element, name), shape: shape)
-        case .int32: return Tensor(element: .int32, shape: shape, bytes: try integers(Int32.self, element, name).withUnsafeBytes { Array($0) })
-        case .uint8: return Tensor(element: .uint8, shape: shape, bytes: try integers(UInt8.self, element, name))
         }
+    }
+
+    private func doubles(_ element: Tensor.Element, _ name: String) throws(JobFailure) -> [Double] {
+        var result: [Double] = []
+        result.reserveCapacity(values.count)
+        for value in values {
+            guard let number = value.doubleValue else { throw Self.misfit(element, name) }
+            result.append(number)
+        }
+        return result
+    }
+
+    /// True and false, or 1 and 0.
+    private func truths(_ element: Tensor.Element, _ name: String) throws(JobFailure) -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(values.count)
+        for value in values {
+            guard let truth = value.boolValue ?? value.integerValue.flatMap({ $0 == 0 ? false : $0 == 1 ? true : nil }) else {
+                throw Self.misfit(element, name)
+            }
+            result.append(truth ? 1 : 0)
+        }
+        return result
+    }
+
+    private static func misfit(_ element: Tensor.Element, _ name: String) -> JobFailure {
+        JobFailure(.invalidInput, "input \"\(name)\" holds a value that is no \(element)")
     }
 
     private func integers<Value: FixedWidthInteger>(
@@ -62,9 +97,7 @@ struct NestedArray {
         var result: [Value] = []
         result.reserveCapacity(values.count)
         for value in values {
-            guard let number = value.integerValue.flatMap(Value.init(exactly:)) else {
-                throw JobFailure(.invalidInput, "input \"\(name)\" holds a value that is no \(element)")
-            }
+            guard let number = value.integerValue.flatMap(Value.init(exactly:)) else { throw Self.misfit(element, name) }
             result.append(number)
         }
         return result
@@ -73,15 +106,26 @@ struct NestedArray {
     /// The tensor's values in row-major order. Floats have as many digits as tell them from their neighbours.
     static func flat(_ tensor: Tensor) -> [JSONValue] {
         switch tensor.element {
-        case .float32: tensor.floats.map { $0.isFinite ? .number(Double($0.description) ?? Double($0)) : .null }
-        case .int64: tensor.integers.map { .integer($0) }
-        case .int32:
-            tensor.bytes.withUnsafeBytes { bytes in
-                (0..<tensor.count).map { .integer(Int64(bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self))) }
-            }
-        case .uint8: tensor.bytes.map { .integer(Int64($0)) }
+        case .float16: floats(tensor.values(as: Float16.self))
+        case .float32: floats(tensor.floats)
+        case .float64: floats(tensor.values(as: Double.self))
+        case .bool: tensor.bytes.map { .bool($0 != 0) }
+        case .uint8: integers(tensor.bytes)
+        case .uint16: integers(tensor.values(as: UInt16.self))
+        case .uint32: integers(tensor.values(as: UInt32.self))
+        case .uint64: tensor.values(as: UInt64.self).map { Int64(exactly: $0).map { .integer($0) } ?? .number(Double($0)) }
+        case .int8: integers(tensor.values(as: Int8.self))
+        case .int16: integers(tensor.values(as: Int16.self))
+        case .int32: integers(tensor.values(as: Int32.self))
+        case .int64: integers(tensor.integers)
         }
     }
+
+    private static func floats<Value: BinaryFloatingPoint & CustomStringConvertible>(_ values: [Value]) -> [JSONValue] {
+        values.map { $0.isFinite ? .number(Double($0.description) ?? Double($0)) : .null }
+    }
+
+    private static func integers(_ values: [some BinaryInteger]) -> [JSONValue] { values.map { .integer(Int64($0)) } }
 
     /// Row-major values as nested arrays; a scalar is its value.
     static func nested(_ values: [JSONValue], _ shape: [Int]) -> JSONValue {

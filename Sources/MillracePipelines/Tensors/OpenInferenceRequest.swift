@@ -46,7 +46,7 @@ struct OpenInferenceRequest {
     /// An input with the batch axis first. Nothing is allocated for what its shape promises before the values are seen to be there.
     private mutating func tensor(_ entry: JSONValue, named name: String, _ limits: EndpointLimits) throws(JobFailure) -> Tensor {
         guard let code = entry["datatype"]?.stringValue, let element = Tensor.Element(openInference: code) else {
-            throw TensorsRequest.invalid("input \"\(name)\" must have the \"datatype\" FP32, INT64, INT32 or UINT8")
+            throw TensorsRequest.invalid("input \"\(name)\" must have a \"datatype\" of \(Tensor.Element.openInferenceNames)")
         }
         guard let lengths = entry["shape"]?.arrayValue?.map(\.integerValue), !lengths.isEmpty, !lengths.contains(nil) else {
             throw TensorsRequest.invalid("input \"\(name)\" needs a \"shape\" of whole numbers, the batch first")

@@ -8,7 +8,7 @@ import MillraceInference
 ///   `{"outputs": {"logits": [...]}}`.
 /// - `{"inputs": [{"image": [[...]]}, ...]}`: several examples. Output: `{"outputs": [{"logits": [...]}, ...]}`.
 /// - `{"inputs": [{"name": "image", "shape": [2, 3], "datatype": "FP32", "data": [...]}]}`: the Open Inference Protocol,
-///   where the first axis is the batch. `datatype` is `FP32`, `INT64`, `INT32` or `UINT8`; `data` is flat or nested.
+///   where the first axis is the batch. `datatype` is any of the protocol but `BYTES`; `data` is flat or nested.
 ///   Output: `{"outputs": [{"name", "shape", "datatype", "data"}]}`, with `id` when there was one; of the outputs that `outputs`
 ///   names, else of all.
 ///
@@ -33,7 +33,7 @@ public struct TensorsPipeline: ModelPipeline {
             if let element = value.stringValue.flatMap(Tensor.Element.init(rawValue:)) {
                 elements[name] = element
             } else {
-                options.report("options.elements.\(name) must be float32, int64, int32 or uint8")
+                options.report("options.elements.\(name) must be one of \(Tensor.Element.allCases.map(\.rawValue).joined(separator: ", "))")
             }
         }
         try options.finish()

@@ -71,16 +71,25 @@ extension Tensor.Element {
     /// The Open Inference Protocol's name.
     var openInference: String {
         switch self {
-        case .float32: "FP32"
-        case .int64: "INT64"
-        case .int32: "INT32"
+        case .bool: "BOOL"
         case .uint8: "UINT8"
+        case .uint16: "UINT16"
+        case .uint32: "UINT32"
+        case .uint64: "UINT64"
+        case .int8: "INT8"
+        case .int16: "INT16"
+        case .int32: "INT32"
+        case .int64: "INT64"
+        case .float16: "FP16"
+        case .float32: "FP32"
+        case .float64: "FP64"
         }
     }
 
+    static let openInferenceNames = allCases.map(\.openInference).joined(separator: ", ")
+
     init?(openInference code: String) {
-        let known: [Tensor.Element] = [.float32, .int64, .int32, .uint8]
-        guard let element = known.first(where: { $0.openInference == code }) else { return nil }
+        guard let element = Tensor.Element.allCases.first(where: { $0.openInference == code }) else { return nil }
         self = element
     }
 }
