@@ -70,7 +70,7 @@ def main():
         assert [row["number"] for row in rows] == [str(number) for number in range(ROWS)], "rows are missing, doubled or out of order"
         assert all(row["sentiment"] for row in rows), "a row has no answer"
 
-        # The same in one go is the same to the byte, and a drained worker keeps what it has.
+        # Another way through the same rows gives the same, and a drained worker keeps what it has.
         second = submit(server, text)
         wait_until(lambda: done(server, second) > ROWS * 0.3, 120, "a third of the rows is done", server)
         server.stop()
@@ -78,7 +78,12 @@ def main():
         job = server.wait(second, seconds=240)
         assert job["crashes"] == 0 and job["attempt"] == 1, f"to stop is no failure: {job}"
         assert len(going_on(server, second)) == 1, "the drained attempt left nothing to go on from"
-        assert result(server, second) == rows, "the results differ"
+        again = result(server, second)
+        assert len(again) == len(rows), f"{len(again)} rows, not {len(rows)}"
+        for one, other in zip(rows, again):
+            # Who shares a call may move a score in its last digit.
+            near = abs(float(one.pop("sentiment_score")) - float(other.pop("sentiment_score"))) <= 1e-4
+            assert near and one == other, f"{other} is not {one}"
 
 
 main()
