@@ -113,12 +113,13 @@ let package = Package(
         room("MillraceWorker", uses: ["MillraceInference", "MillracePipelines", "MillraceWire", "MillraceCloud", "MillraceEventLoops", "MillraceCore"], [httpClient, nio, nioFoundation, nioHTTP, log, lifecycle, crypto]),
         room("MillraceGateway", uses: ["MillraceQueue", "MillraceWire", "MillraceCloud", "MillraceEventLoops", "MillraceCore"], [hummingbird, hummingbirdCore, httpClient, httpTypes, nio, nioPosix, nioFoundation, nioHTTP, nioHTTPTypes, crypto, log, metrics, lifecycle]),
         room("MillraceClient", uses: ["MillraceWire", "MillraceCore"], [httpClient, nio, nioPosix, nioFoundation, nioHTTP]),
+        .systemLibrary(name: "CMalloc"),
         room(
             "MillraceApp",
             uses: [
                 "MillraceGateway", "MillraceWorker", "MillraceQueueSQLite", "MillraceLocal", "MillraceScaling",
                 "MillraceRunnerONNX", "MillraceRunnerProcess", "MillraceRunnerHTTP", "MillraceProcesses", "MillracePipelines", "MillraceQueue", "MillraceCloud",
-                "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore",
+                "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore", "CMalloc",
             ], [yams, log, metrics, lifecycle, signals, httpClient, nioPosix, crypto]),
         room("MillraceCommands", uses: ["MillraceClient", "MillraceWire", "MillraceCore"], [arguments]),
         .executableTarget(

@@ -29,7 +29,8 @@ public struct Gateway: Sendable {
         let signer = blobURLs ?? BlobURLSigner(
             key: configuration.blobURLKey, baseURL: "http://\(configuration.host):\(configuration.port)", surroundings: surroundings)
         let rooms = Rooms(
-            configuration: configuration, queue: queue, blobs: blobs, signer: signer, prometheus: prometheus, surroundings: surroundings)
+            configuration: configuration, queue: queue, blobs: blobs, reserved: ReservedBlobs(queue: queue, surroundings: surroundings),
+            signer: signer, prometheus: prometheus, surroundings: surroundings)
         self.blobURLs = signer
         let keys = APIKeys(store: queue, surroundings: surroundings)
         self.keys = keys
@@ -64,6 +65,7 @@ private struct Rooms {
     let configuration: GatewayConfiguration
     let queue: JobQueue
     let blobs: any BlobStore
+    let reserved: ReservedBlobs
     let signer: BlobURLSigner
     let prometheus: PrometheusMetrics?
     let surroundings: Surroundings
@@ -73,7 +75,7 @@ private struct Rooms {
     var callbacks: CallbackGuard {
         CallbackGuard(allowedHosts: configuration.webhooks.allowedHosts, trusted: directory.callbacks, resolver: .system)
     }
-    private var intake: BlobIntake { BlobIntake(queue: queue, blobs: blobs, surroundings: surroundings) }
+    private var intake: BlobIntake { BlobIntake(queue: queue, blobs: blobs, reserved: reserved, surroundings: surroundings) }
     private var uploadBytesMax: Int64 {
         configuration.uploadBytesMax ?? configuration.endpoints.map(\.limits.bytesMax).max() ?? EndpointLimits().bytesMax
     }

@@ -4,18 +4,9 @@ import MillraceCore
 import MillraceQueue
 
 extension SQLiteStore: BlobCatalog {
-    public func reserve(_ blob: BlobRecord) async throws {
+    public func reserve(_ blobs: [BlobRecord]) async throws {
         try await write { step in
-            let inserted = try step.changing(
-                """
-                INSERT INTO blob (id, tenant, state, createdAt, writer, filename, mediaType, bytes, sha256) \
-                VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING
-                """,
-                [
-                    blob.id.data, blob.tenant, blob.state.number, blob.createdAt.milliseconds, blob.writer?.data, blob.filename,
-                    blob.mediaType, blob.bytes, blob.sha256,
-                ])
-            guard inserted == 1 else { throw MillraceError.alreadyThere("blob \(blob.id)") }
+            for blob in blobs { try step.reserve(blob) }
         }
     }
 
@@ -70,6 +61,19 @@ extension SQLiteStore: BlobCatalog {
 }
 
 extension WriteStep {
+    fileprivate func reserve(_ blob: BlobRecord) throws {
+        let inserted = try changing(
+            """
+            INSERT INTO blob (id, tenant, state, createdAt, writer, filename, mediaType, bytes, sha256) \
+            VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING
+            """,
+            [
+                blob.id.data, blob.tenant, blob.state.number, blob.createdAt.milliseconds, blob.writer?.data, blob.filename,
+                blob.mediaType, blob.bytes, blob.sha256,
+            ])
+        guard inserted == 1 else { throw MillraceError.alreadyThere("blob \(blob.id)") }
+    }
+
     fileprivate func blobs(_ condition: String, _ arguments: StatementArguments) throws -> [BlobID] {
         let statement = try db.cachedStatement(sql: "SELECT id FROM blob WHERE \(condition)")
         return try Data.fetchAll(statement, arguments: arguments).map { BlobID(column: $0) }

@@ -24,6 +24,7 @@ public struct WorkerApp: Sendable {
     }
 
     public func run() async throws {
+        FreedMemory.keep()
         let logger = AppLogging.logger("millrace.worker", settings)
         let locations = RuntimeLocations(settings, searchPath: environment["PATH"] ?? "")
         loadLibraries(locations)

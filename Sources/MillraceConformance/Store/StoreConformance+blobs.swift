@@ -25,6 +25,14 @@ extension StoreConformance {
             try await bench.expectError(.blobUnknown) { try await bench.store.seal(file.blob, bytes: 2, sha256: "", mediaType: "a/b") }
             try await bench.expectError(.stateConflict) { try await bench.store.reserve(.fixture(id: file.blob, in: bench.surroundings)) }
         },
+        promise("blobs are reserved together, all or none") { bench in
+            let records = (0..<3).map { _ in BlobRecord.fixture(in: bench.surroundings) }
+            try await bench.store.reserve(records)
+            for record in records { try expectEqual(try await bench.store.blob(record.id), record, "reserved") }
+            let new = BlobRecord.fixture(in: bench.surroundings)
+            try await bench.expectError(.stateConflict) { try await bench.store.reserve([new, records[1]]) }
+            try expectEqual(try await bench.store.blob(new.id), nil, "beside one that was there")
+        },
         promise("a blob that is not being deleted cannot be forgotten") { bench in
             let file = try await bench.reserved()
             try await bench.store.forget([file.blob])

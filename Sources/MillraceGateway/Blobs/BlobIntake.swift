@@ -6,17 +6,22 @@ import MillraceQueue
 struct BlobIntake: Sendable {
     let queue: JobQueue
     let blobs: any BlobStore
+    let reserved: ReservedBlobs
     let surroundings: Surroundings
 
-    /// Writes the row of a new blob and begins to write its bytes.
-    func begin(tenant: String, filename: String? = nil) async throws -> IncomingBlob {
-        let record = BlobRecord(
-            id: surroundings.makeID(), tenant: tenant, createdAt: surroundings.now(), filename: filename)
+    /// Begins to write a file of a job, which keeps the file's name.
+    func begin(tenant: String) async throws -> IncomingBlob {
+        IncomingBlob(record: try await reserved.next(tenant: tenant), store: blobs)
+    }
+
+    /// Writes the row of a new upload, which keeps its file's name itself, and begins to write its bytes.
+    func beginUpload(tenant: String, filename: String?) async throws -> IncomingBlob {
+        let record = BlobRecord(id: surroundings.makeID(), tenant: tenant, createdAt: surroundings.now(), filename: filename)
         try await queue.reserve(record)
         return IncomingBlob(record: record, store: blobs)
     }
 
-    /// Throws away a blob that ``begin(tenant:filename:)`` gave, also when it was finished. Its row stays pending until it is collected.
+    /// Throws away a blob that was begun, also when it was finished. Its row stays pending until it is collected.
     func discard(_ blob: borrowing IncomingBlob) async {
         await blob.abandon()
         try? await blobs.delete(blob.record.id)

@@ -54,7 +54,7 @@ struct UploadRoutes: Sendable {
     private func take(
         _ filename: String?, _ context: GatewayContext, from next: () async throws -> [UInt8]?
     ) async throws -> UploadResource {
-        var blob = try await intake.begin(tenant: context.principal.tenant, filename: filename)
+        var blob = try await intake.beginUpload(tenant: context.principal.tenant, filename: filename)
         do {
             while let piece = try await next() {
                 guard blob.bytes + Int64(piece.count) <= bytesMax else { throw tooLarge }

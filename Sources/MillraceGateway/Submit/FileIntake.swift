@@ -30,7 +30,7 @@ struct FileIntake {
         guard files.count < endpoint.limits.filesMax else {
             throw MillraceError(.tooManyFiles, "\"\(endpoint.name)\" takes up to \(endpoint.limits.filesMax) files in one request")
         }
-        var blob = try await intake.begin(tenant: tenant, filename: filename)
+        var blob = try await intake.begin(tenant: tenant)
         do {
             files.append(try await fill(&blob, name: name, filename: filename, from: next))
             pending.add(blob.record.id)

@@ -64,7 +64,7 @@ final class ImageClassificationTask: PipelineTask {
     }
 
     private func classes(_ scores: ClassScores) -> [JSONValue] {
-        scores.ranking.prefix(topK).map { index in
+        scores.top(topK).map { index in
             [
                 "index": .integer(Int64(index)), "label": .string(pipeline.labels[index]),
                 "probability": .number(ClassScores.rounded(scores.probabilities[index])),

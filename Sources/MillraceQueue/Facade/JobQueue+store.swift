@@ -4,8 +4,8 @@ import Tracing
 // What passes through to the store, measured.
 
 extension JobQueue: BlobCatalog {
-    public func reserve(_ blob: BlobRecord) async throws {
-        try await observed("reserve") { _ in try await store.reserve(blob) }
+    public func reserve(_ blobs: [BlobRecord]) async throws {
+        try await observed("reserve") { _ in try await store.reserve(blobs) }
     }
 
     public func seal(_ id: BlobID, bytes: Int64, sha256: String, mediaType: String) async throws {

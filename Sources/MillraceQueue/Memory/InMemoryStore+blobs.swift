@@ -1,10 +1,10 @@
 import MillraceCore
 
 extension InMemoryStore: BlobCatalog {
-    public func reserve(_ blob: BlobRecord) async throws {
+    public func reserve(_ blobs: [BlobRecord]) async throws {
         try write { state in
-            guard state.blobs[blob.id] == nil else { throw MillraceError.alreadyThere("blob \(blob.id)") }
-            state.blobs[blob.id] = .init(record: blob)
+            for blob in blobs where state.blobs[blob.id] != nil { throw MillraceError.alreadyThere("blob \(blob.id)") }
+            for blob in blobs { state.blobs[blob.id] = .init(record: blob) }
         }
     }
 

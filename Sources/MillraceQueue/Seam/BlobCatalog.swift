@@ -5,8 +5,9 @@ import MillraceCore
 /// A row is `pending` before its bytes are written, `stored` when they are durable, and `deleting` from the moment that
 /// nothing may use them any more until their bytes are gone.
 public protocol BlobCatalog: Sendable {
-    /// Writes the row of a blob that is about to be written.
-    func reserve(_ blob: BlobRecord) async throws
+    /// Writes the rows of blobs that are about to be written: all of them or none.
+    /// - Throws: `state_conflict` when one is there already.
+    func reserve(_ blobs: [BlobRecord]) async throws
     /// Says that the bytes are durable.
     /// - Throws: `blob_unknown` when there is no pending row.
     func seal(_ id: BlobID, bytes: Int64, sha256: String, mediaType: String) async throws
@@ -21,6 +22,7 @@ public protocol BlobCatalog: Sendable {
 }
 
 extension BlobCatalog {
+    public func reserve(_ blob: BlobRecord) async throws { try await reserve([blob]) }
     /// For a store that only one process uses.
     public func claimUnused(pendingBefore: Timestamp, unusedBefore: Timestamp, limit: Int) async throws -> [BlobID] {
         try await claimUnused(pendingBefore: pendingBefore, unusedBefore: unusedBefore, limit: limit, by: nil)

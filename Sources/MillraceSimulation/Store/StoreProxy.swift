@@ -58,7 +58,7 @@ open class StoreProxy: Store, @unchecked Sendable {
 
     // Blobs
 
-    open func reserve(_ blob: BlobRecord) async throws { try await base.reserve(blob) }
+    open func reserve(_ blobs: [BlobRecord]) async throws { try await base.reserve(blobs) }
     open func seal(_ id: BlobID, bytes: Int64, sha256: String, mediaType: String) async throws {
         try await base.seal(id, bytes: bytes, sha256: sha256, mediaType: mediaType)
     }
