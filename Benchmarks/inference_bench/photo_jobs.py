@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from benchkit.client import in_parallel
 from benchkit.models import ModelServer
-from benchkit.progress import ProgressBar
 
 ENDPOINT, WARM_UP = "classify", 32
 
@@ -26,11 +25,10 @@ def classify(settings, data, paths):
     with ModelServer(settings, data, ENDPOINT, settings.classifier) as server:
         warm = len(submit_all(server, settings, paths[:WARM_UP]))
         server.wait_for(warm, 120)
-        bar = ProgressBar("Millrace: photos", len(paths))
         start = time.perf_counter()
         jobs = submit_all(server, settings, paths)
         submitted = time.perf_counter()
-        server.wait_for(len(paths), 900, warm, bar)
+        server.wait_for(len(paths), 900, warm, last=jobs[-1])
         ended = time.perf_counter()
         results = in_parallel(server.port, settings.connections, jobs, server.result)
         fetched = time.perf_counter()
