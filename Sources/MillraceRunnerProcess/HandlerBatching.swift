@@ -44,25 +44,6 @@ extension RunnerWorkMessage.Item {
 extension HandlerTensor {
     init(_ tensor: SharedTensor) {
         self.init(
-            datatype: Datatype(tensor.element), shape: tensor.shape, path: tensor.segment.path, offset: tensor.offset, bytes: tensor.byteCount)
-    }
-}
-
-extension HandlerTensor.Datatype {
-    init(_ element: Tensor.Element) {
-        self = switch element {
-        case .bool: .bool
-        case .uint8: .uint8
-        case .uint16: .uint16
-        case .uint32: .uint32
-        case .uint64: .uint64
-        case .int8: .int8
-        case .int16: .int16
-        case .int32: .int32
-        case .int64: .int64
-        case .float16: .float16
-        case .float32: .float32
-        case .float64: .float64
-        }
+            datatype: tensor.element, shape: tensor.shape, path: tensor.segment.path, offset: tensor.offset, bytes: tensor.byteCount)
     }
 }

@@ -16,31 +16,10 @@ enum JSONDepth {
         }
     }
 
-    /// Whether more than `limit` arrays and objects are open at once. Brackets inside of strings do not count.
+    /// Whether more than `limit` arrays and objects are open at once.
     static func exceeds(_ limit: Int, in bytes: some Sequence<UInt8>) -> Bool {
-        var depth = 0
-        var isInString = false
-        var isEscaped = false
-        for byte in bytes {
-            if isInString {
-                if isEscaped {
-                    isEscaped = false
-                } else if byte == UInt8(ascii: "\\") {
-                    isEscaped = true
-                } else if byte == UInt8(ascii: "\"") {
-                    isInString = false
-                }
-                continue
-            }
-            switch byte {
-            case UInt8(ascii: "\""): isInString = true
-            case UInt8(ascii: "["), UInt8(ascii: "{"):
-                depth += 1
-                if depth > limit { return true }
-            case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
-            default: break
-            }
-        }
+        var nesting = JSONNesting()
+        for byte in bytes where !nesting.take(byte) && nesting.depth > limit { return true }
         return false
     }
 }

@@ -1,3 +1,5 @@
+import MillraceCore
+
 /// One network that is called with tensors and answers with tensors, such as a file that ONNX Runtime has loaded.
 ///
 /// It knows nothing of items or batches: runners are made of one or several such models. Calls block the calling thread

@@ -1,3 +1,4 @@
+import MillraceCore
 import MillraceInference
 import MillraceVision
 

@@ -46,29 +46,10 @@ struct TensorsBody {
     static func endOfObject(in bytes: UnsafeRawBufferPointer) -> Int? {
         let spaces: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
         guard let start = bytes.firstIndex(where: { !spaces.contains($0) }), bytes[start] == UInt8(ascii: "{") else { return nil }
-        var (depth, isInString, isEscaped) = (0, false, false)
-        for index in start..<bytes.count {
-            let byte = bytes[index]
-            if isInString {
-                if isEscaped {
-                    isEscaped = false
-                } else if byte == UInt8(ascii: "\\") {
-                    isEscaped = true
-                } else if byte == UInt8(ascii: "\"") {
-                    isInString = false
-                }
-                continue
-            }
-            switch byte {
-            case UInt8(ascii: "\""): isInString = true
-            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-            case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                depth -= 1
-                guard depth == 0 else { continue }
-                let rest = UnsafeRawBufferPointer(rebasing: bytes[(index + 1)...])
-                return rest.allSatisfy(spaces.contains) ? bytes.count : index + 1
-            default: break
-            }
+        var nesting = JSONNesting()
+        for index in start..<bytes.count where nesting.take(bytes[index]) && nesting.depth == 0 {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[(index + 1)...])
+            return rest.allSatisfy(spaces.contains) ? bytes.count : index + 1
         }
         return nil
     }

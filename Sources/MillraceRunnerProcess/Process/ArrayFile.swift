@@ -73,7 +73,7 @@ extension Error {
     }
 }
 
-extension HandlerTensor.Datatype {
+extension ElementType {
     /// NumPy's name: byte order, kind, and bytes. Millrace runs on little-endian machines.
     fileprivate var descriptor: String {
         switch self {

@@ -1,26 +1,16 @@
+import MillraceCore
+
 /// Where an array lies in shared memory: `shape.product` elements in row-major order and the machine's byte order, from `offset` of the
 /// memory file at `path`, which is `/proc/<process>/fd/<descriptor>`.
 public struct HandlerTensor: Sendable, Codable, Equatable {
-    public enum Datatype: String, Sendable, Codable, CaseIterable {
-        case bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, float32, float64
-
-        public var byteCount: Int {
-            switch self {
-            case .bool, .uint8, .int8: 1
-            case .uint16, .int16, .float16: 2
-            case .uint32, .int32, .float32: 4
-            case .uint64, .int64, .float64: 8
-            }
-        }
-    }
-    public var datatype: Datatype
+    public var datatype: ElementType
     /// The length of each axis, outermost first; empty for a single number.
     public var shape: [Int]
     public var path: String
     public var offset: Int
     public var bytes: Int
 
-    public init(datatype: Datatype, shape: [Int], path: String, offset: Int, bytes: Int) {
+    public init(datatype: ElementType, shape: [Int], path: String, offset: Int, bytes: Int) {
         self.datatype = datatype
         self.shape = shape
         self.path = path
