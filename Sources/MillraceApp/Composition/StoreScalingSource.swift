@@ -1,5 +1,6 @@
 import MillraceCloud
 import MillraceCore
+import MillraceGateway
 import MillraceQueue
 import MillraceScaling
 import Synchronization
@@ -13,6 +14,7 @@ struct StoreScalingSource: ScalingSource {
     private let attention = Attention()
     let data: DataDirectory
     let adoption: WorkerAdoption
+    let joined: JoinedFleet
     let startFailures: StartFailures
     /// Of the role ``LeadershipRole/scaling``.
     let leader: Leader
@@ -86,7 +88,7 @@ struct StoreScalingSource: ScalingSource {
         }
         if worker.jobsHeld > 0 {
             _ = try await store.abandon(
-                worker: worker.id, atRisk: data.jobsAtRisk(of: instance), reason: status, stderrTail: stderrTail)
+                worker: worker.id, atRisk: data.jobsAtRisk(of: instance).union(joined.takeJobsAtRisk(of: instance)), reason: status, stderrTail: stderrTail)
         }
         try await store.deregister(worker.id)
         data.forgetAtRisk(of: instance)
