@@ -177,11 +177,11 @@ let package = Package(
             uses: ["MillraceQueueSQLite", "MillraceQueue", "MillraceConformance", "MillraceCore", "CGatheredLog", "CSyncCounter"], [grdb],
             resources: [.copy("Fixtures")]),
         suite("MillraceWireTests", uses: ["MillraceWire", "MillraceCore"]),
-        suite("MillraceWorkerTests", uses: ["MillraceWorker", "MillraceInference", "MillraceWire", "MillraceCore"], [log]),
+        suite("MillraceWorkerTests", uses: ["MillraceWorker", "MillraceInference", "MillraceWire", "MillraceCore"], [crypto, log]),
         suite("MillraceSimulationTests", uses: ["MillraceSimulation", "MillraceQueue", "MillraceCore"]),
         suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
         suite(
-            "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, hummingbirdCore, httpClient, httpTypes, nio, nioPosix, nioHTTP, crypto, log, metrics, lifecycle]),
+            "MillraceGatewayTests", uses: ["MillraceGateway", "MillraceQueue", "MillraceCloud", "MillraceWire", "MillraceCore", hummingbird, hummingbirdCore, httpClient, httpTypes, nio, nioPosix, nioHTTP, nioSSL, crypto, log, metrics, lifecycle]),
         suite("MillraceTextTests", uses: ["MillraceText", "MillraceCore"], resources: [.copy("Fixtures")]),
         suite("MillraceVisionTests", uses: ["MillraceVision", "MillraceCore"], resources: [.copy("Fixtures")]),
         suite("MillraceRunnerONNXTests", uses: ["MillraceRunnerONNX", "MillraceInference", "MillraceCore"], resources: [.copy("Fixtures")]),
@@ -193,7 +193,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         suite("MillraceLocalTests", uses: ["MillraceLocal", "MillraceConformance", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
         suite(
-            "MillraceAppTests", uses: ["MillraceApp", "MillraceGateway", "MillraceCloud", "MillraceCore", "MillraceLocal", "MillraceQueue", "MillraceScaling", "MillraceWorker"], [log]),
+            "MillraceAppTests", uses: ["MillraceApp", "MillraceGateway", "MillraceWire", "MillraceCloud", "MillraceCore", "MillraceLocal", "MillraceQueue", "MillraceScaling", "MillraceWorker"], [log]),
         suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
     ]
 )

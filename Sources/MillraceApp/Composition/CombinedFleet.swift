@@ -19,7 +19,7 @@ struct CombinedFleet: Fleet {
 
     private func staying(in fleet: any Fleet, _ target: FleetTarget) async throws -> Int {
         try await fleet.instances().count {
-            $0.endpoint == target.endpoint && $0.variant == target.variant && $0.phase != .stopping && !target.retire.contains($0.id)
+            $0.endpoint == target.endpoint && $0.variant == target.variant && !target.retire.contains($0.id)
         }
     }
 

@@ -42,6 +42,8 @@ public struct GatewayLocation: Sendable, Equatable {
         // A key must not follow whoever points elsewhere.
         configuration.redirectConfiguration = .disallow
         configuration.httpVersion = .http1Only
+        // Whoever asks decides how long to repeat it, and says why it fails.
+        configuration.connectionPool.retryConnectionEstablishment = false
         // Longer than any poll is held.
         configuration.timeout = .init(connect: .seconds(10), read: .seconds(60), write: .seconds(60))
         if let caFile {

@@ -6,6 +6,11 @@ import Synchronization
 
 /// Workers on machines that joined: an agent on each asks what ought to run there, and starts and stops it.
 public final class JoinedFleet: Fleet {
+    /// With which the names of its instances begin: `joined:MACHINE:NUMBER`.
+    public static let prefix = MachineLedger.prefix
+    /// A machine that was silent for so long is taken for lost.
+    public static let silenceMax = MachineLedger.silenceMax
+
     private struct State {
         var ledger = MachineLedger()
         /// The jobs that were at risk in workers that ended, until they are asked for.

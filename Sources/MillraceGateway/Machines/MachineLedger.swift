@@ -139,7 +139,10 @@ struct MachineLedger: Sendable {
             places[id]?.isStopping = true
             places[id]?.info.phase = .stopping
         }
-        var missing = target.desired - staying(target.endpoint, target.variant)
+        // One that is stopping and still holds work is part of what the target wants.
+        var missing = target.desired - places.values.count {
+            $0.info.endpoint == target.endpoint && $0.info.variant == target.variant && !target.retire.contains($0.info.id)
+        }
         while missing > 0, let (machine, gpu) = room(for: target.endpoint, device: device, at: now) {
             let info = FleetInstance(
                 id: "\(Self.prefix)\(machine):\(makeID())", endpoint: target.endpoint, variant: target.variant, phase: .starting, startedAt: now)
@@ -147,10 +150,6 @@ struct MachineLedger: Sendable {
             missing -= 1
         }
         return max(0, missing)
-    }
-
-    func staying(_ endpoint: String, _ variant: String) -> Int {
-        places.values.count { $0.info.endpoint == endpoint && $0.info.variant == variant && !$0.isStopping }
     }
 
     private func maySend(_ endpoint: String, to machine: String) -> Bool {

@@ -29,6 +29,7 @@ struct MachineRoutes: Sendable {
         if !leaving.isEmpty { try await drain(leaving) }
         let wait = min(.milliseconds(Int64(min(report.waitSeconds, 60) * 1000)), Self.waitMax)
         guard let orders = try await context.waiting({ [fleet] in try await fleet.orders(after: report, atMost: wait) }) else {
+            if try await context.hasHungUp() { return Response(status: .noContent) }
             // No orders are not the order to stop everything.
             throw MillraceError(.unavailable, "the gateway is stopping")
         }
