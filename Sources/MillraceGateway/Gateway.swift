@@ -10,43 +10,50 @@ import NIOCore
 /// Put ``publicServer``, ``workerServer`` and ``deliveries`` into the process's service group. A gateway keeps nothing that is
 /// not in the store, so any number of them may run on one.
 public struct Gateway: Sendable {
-    /// `/v1`, health, metrics; over TCP.
+    /// `/v1`, health, metrics; over TCP. Worker routes ask for a worker's key here, whatever else is asked for one.
     public let publicServer: GatewayServer
-    /// The same and `/v1/worker`, on the Unix socket, where nobody is asked for a key.
+    /// The same on the Unix socket, where nobody is asked for a key.
     public let workerServer: GatewayServer
     public let deliveries: DeliveryService
     public let keys: APIKeys
+    /// Renews the certificate; there when the server speaks TLS itself. Put it into the service group too.
+    public let tls: TLSIdentity?
     /// Signs the blob URLs that this gateway serves.
     public let blobURLs: BlobURLSigner
 
     /// - Parameters:
     ///   - blobURLs: the signer that the blob store grants URLs with, when it does; else the gateway makes its own.
+    ///   - joined: the machines that join through this gateway; `nil`: none may.
     ///   - prometheus: what `/metrics` shows beside the gauges that are read from the store.
     public init(
         configuration: GatewayConfiguration, queue: JobQueue, blobs: any BlobStore, blobURLs: BlobURLSigner? = nil,
-        prometheus: PrometheusMetrics? = nil, surroundings: Surroundings = .system, logger: Logger
-    ) {
+        joined: JoinedFleet? = nil, prometheus: PrometheusMetrics? = nil, surroundings: Surroundings = .system, logger: Logger
+    ) throws {
         let signer = blobURLs ?? BlobURLSigner(
             key: configuration.blobURLKey, baseURL: "http://\(configuration.host):\(configuration.port)", surroundings: surroundings)
+        let keys = APIKeys(store: queue, surroundings: surroundings)
         let rooms = Rooms(
             configuration: configuration, queue: queue, blobs: blobs, reserved: ReservedBlobs(queue: queue, surroundings: surroundings),
-            signer: signer, prometheus: prometheus, surroundings: surroundings)
+            signer: signer, keys: keys, joined: joined, prometheus: prometheus, surroundings: surroundings)
         self.blobURLs = signer
-        let keys = APIKeys(store: queue, surroundings: surroundings)
         self.keys = keys
-        func server(_ binding: GatewayServer.Binding, _ doors: Doors, _ limits: GatewayServer.Limits, asksForKeys: Bool) -> GatewayServer {
+        let tls = try configuration.tls.map { try TLSIdentity($0, surroundings: surroundings, logger: logger) }
+        self.tls = tls
+        let doors = rooms.doors
+        func server(_ binding: GatewayServer.Binding, _ keeper: Doorkeeper, _ limits: GatewayServer.Limits, tls: TLSIdentity? = nil) -> GatewayServer {
             GatewayServer(
-                binding: binding, router: doors.router(keeper: Doorkeeper(keys: asksForKeys ? keys : nil), surroundings: surroundings),
-                limits: limits, acceptance: rooms.acceptance, logger: logger)
+                binding: binding, router: doors.router(keeper: keeper, surroundings: surroundings), limits: limits,
+                acceptance: rooms.acceptance, tls: tls, logger: logger)
         }
         publicServer = server(
-            .tcp(host: configuration.host, port: configuration.port), rooms.publicDoors,
+            .tcp(host: configuration.host, port: configuration.port),
+            Doorkeeper(keys: configuration.authentication == .required ? keys : nil, workerKeys: keys),
             .init(
                 idle: configuration.idleTimeout, firstRequest: configuration.firstRequestTimeout,
                 connectionsMax: configuration.connectionsMax),
-            asksForKeys: configuration.authentication == .required)
+            tls: tls)
         workerServer = server(
-            .unix(path: configuration.workerSocketPath), rooms.workerDoors, .init(idle: configuration.idleTimeout), asksForKeys: false)
+            .unix(path: configuration.workerSocketPath), Doorkeeper(keys: nil, workerKeys: nil), .init(idle: configuration.idleTimeout))
         deliveries = DeliveryService(
             queue: queue,
             sender: WebhookSender(
@@ -67,6 +74,8 @@ private struct Rooms {
     let blobs: any BlobStore
     let reserved: ReservedBlobs
     let signer: BlobURLSigner
+    let keys: APIKeys
+    let joined: JoinedFleet?
     let prometheus: PrometheusMetrics?
     let surroundings: Surroundings
     let acceptance = Acceptance()
@@ -80,7 +89,7 @@ private struct Rooms {
         configuration.uploadBytesMax ?? configuration.endpoints.map(\.limits.bytesMax).max() ?? EndpointLimits().bytesMax
     }
 
-    var publicDoors: Doors {
+    var doors: Doors {
         var doors = Doors()
         let jobs = JobRoutes(queue: queue, surroundings: surroundings, waitMax: configuration.waitMax)
         let answer = BlobAnswer(blobs: blobs)
@@ -95,7 +104,9 @@ private struct Rooms {
         EventRoutes(queue: queue, jobs: jobs, surroundings: surroundings, heartbeat: configuration.eventHeartbeat).add(to: &doors)
         ResultRoutes(jobs: jobs, answer: answer).add(to: &doors)
         UploadRoutes(intake: intake, bytesMax: uploadBytesMax).add(to: &doors)
-        BlobRoutes(intake: intake, signer: signer, answer: answer, bytesMax: uploadBytesMax).add(to: &doors)
+        BlobRoutes(
+            intake: intake, signer: signer, keys: keys, answer: answer, bytesMax: uploadBytesMax, outputBytesMax: configuration.outputBytesMax
+        ).add(to: &doors)
         let overview = Overview(queue: queue, directory: directory, startProblem: configuration.startProblem)
         EndpointRoutes(queue: queue, directory: directory, overview: overview).add(to: &doors)
         StatusRoutes(
@@ -103,16 +114,17 @@ private struct Rooms {
             effectiveSettings: configuration.effectiveSettings, prometheus: prometheus, startedAt: surroundings.now(),
             surroundings: surroundings, acceptance: acceptance
         ).add(to: &doors)
+        addWorkerDoors(to: &doors, answer)
         return doors
     }
 
-    var workerDoors: Doors {
-        var doors = publicDoors
+    private func addWorkerDoors(to doors: inout Doors, _ answer: BlobAnswer) {
+        ModelRoutes(endpoints: directory, answer: answer).add(to: &doors)
+        if let joined { MachineRoutes(fleet: joined, queue: queue, bytesMax: configuration.workerBytesMax).add(to: &doors) }
         WorkerRoutes(
-            queue: queue, blobs: blobs, endpoints: directory, known: KnownWorkers(), surroundings: surroundings,
+            queue: queue, blobs: blobs, signer: signer, endpoints: directory, known: KnownWorkers(), surroundings: surroundings,
             leaseDuration: configuration.leaseDuration, heartbeat: configuration.heartbeat, waitMax: configuration.waitMax,
             bytesMax: configuration.workerBytesMax
         ).add(to: &doors)
-        return doors
     }
 }

@@ -37,6 +37,10 @@ public struct GatewayConfiguration: Sendable {
     public var workerBytesMax = 16 << 20
     /// The most bytes of one upload; `nil`: the largest limit of any endpoint.
     public var uploadBytesMax: Int64?
+    /// The most bytes of one output that a joined machine stores.
+    public var outputBytesMax: Int64 = 4 << 30
+    /// The certificate with which the address speaks TLS; `nil`: it does not.
+    public var tls: TLSFiles?
     /// The longest that a request may wait for a job (`Prefer: wait`) or a worker for work.
     public var waitMax: Duration = .seconds(60)
     /// How often a silent event stream says that it lives.

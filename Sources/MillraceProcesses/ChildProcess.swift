@@ -8,8 +8,16 @@ public enum ChildProcess {
     public enum Life: Sendable {
         /// The program notices by itself when this process is gone.
         case own
+        /// Its standard input is this descriptor, the reading end of a pipe, which is closed here once the program has it. Whoever
+        /// holds the other end can tell the program something, and be missed by it.
+        case listening(Int32)
         /// The program's session ends with this process, even when this one is killed.
         case tethered
+    }
+
+    /// A pipe that no program started meanwhile inherits; `nil` when there are too many open files.
+    public static func makePipe() -> (reading: Int32, writing: Int32)? {
+        (try? FileDescriptor.pipe(options: .closeOnExec)).map { ($0.readEnd.rawValue, $0.writeEnd.rawValue) }
     }
 
     /// Runs the program to its end, and ends what it left behind in its session. The task must not be cancelled: whoever
@@ -26,6 +34,9 @@ public enum ChildProcess {
         do {
             switch life {
             case .own: return try await run(command, input: .none, signals, read)
+            case .listening(let input):
+                return try await run(
+                    command, input: .fileDescriptor(FileDescriptor(rawValue: input), closeAfterSpawningProcess: true), signals, read)
             case .tethered:
                 let ends = try FileDescriptor.pipe(options: .closeOnExec)
                 // Its closing, by this or by this process's end, is what the other side waits for.

@@ -84,8 +84,14 @@ extension SQLiteStore: KeyStore {
     public func add(_ key: KeyRecord) async throws {
         try await write { step in
             let inserted = try step.changing(
-                "INSERT INTO apiKey (id, name, tenant, secretHash, createdAt) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
-                [key.id.data, key.name, key.tenant, key.secretHash, key.createdAt.milliseconds])
+                """
+                INSERT INTO apiKey (id, name, tenant, secretHash, createdAt, kind, endpoints) VALUES (?,?,?,?,?,?,?)
+                ON CONFLICT DO NOTHING
+                """,
+                [
+                    key.id.data, key.name, key.tenant, key.secretHash, key.createdAt.milliseconds, key.kind.rawValue,
+                    key.endpoints?.joined(separator: ","),
+                ])
             guard inserted == 1 else { throw MillraceError.alreadyThere("key \(key.id)") }
         }
     }
@@ -105,11 +111,14 @@ extension SQLiteStore: KeyStore {
 
 extension Database {
     fileprivate func keys(_ condition: String, _ arguments: StatementArguments) throws -> [KeyRecord] {
-        let statement = try cachedStatement(sql: "SELECT id, name, tenant, secretHash, createdAt FROM apiKey \(condition)")
+        let statement = try cachedStatement(sql: "SELECT id, name, tenant, secretHash, createdAt, kind, endpoints FROM apiKey \(condition)")
         return try Row.fetchAll(statement, arguments: arguments).map { row in
-            KeyRecord(
+            let (kind, endpoints): (String, String?) = (row[5], row[6])
+            // A kind that this version does not know opens nothing that clients use.
+            return KeyRecord(
                 id: KeyID(column: row[0]), name: row[1], tenant: row[2], secretHash: row[3],
-                createdAt: Timestamp(milliseconds: row[4]))
+                createdAt: Timestamp(milliseconds: row[4]), kind: .init(rawValue: kind) ?? .worker,
+                endpoints: endpoints?.split(separator: ",").map(String.init))
         }
     }
 }

@@ -13,11 +13,13 @@ struct GatewayConnection: Sendable {
     /// Where the gateway listens for workers.
     enum Address: Sendable {
         case unixSocket(String)
-        case url(String)
+        /// With a worker's key.
+        case url(String, key: String)
     }
 
     private let client: HTTPClient
     private let base: String
+    private let headers: HTTPHeaders
     private let surroundings: Surroundings
     private let logger: Logger
 
@@ -28,8 +30,10 @@ struct GatewayConnection: Sendable {
         switch address {
         case .unixSocket(let path):
             base = "http+unix://" + path.addingPercentEncoding(withAllowedCharacters: .alphanumerics)!
-        case .url(let url):
+            headers = ["content-type": "application/json"]
+        case .url(let url, let key):
             base = url.hasSuffix("/") ? String(url.dropLast()) : url
+            headers = ["content-type": "application/json", "authorization": "Bearer \(key)"]
         }
     }
 
@@ -75,7 +79,7 @@ struct GatewayConnection: Sendable {
         _ path: String, _ message: Request, timeout: Duration
     ) async throws -> Response {
         let request = try HTTPClient.Request(
-            url: base + path, method: .POST, headers: ["content-type": "application/json"],
+            url: base + path, method: .POST, headers: headers,
             body: .byteBuffer(ByteBuffer(bytes: try MillraceJSON.bytes(of: message))))
         let task = client.execute(
             request: request, delegate: ResponseAccumulator(request: request, maxBodySize: 64 << 20), deadline: .now() + .milliseconds(timeout.milliseconds))

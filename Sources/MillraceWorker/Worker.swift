@@ -15,19 +15,36 @@ public struct Worker: Service {
         public var endpoint: String
         public var variant: String
         public var instance: String
-        public var socketPath: String
+        public var gateway: Gateway
         /// A folder for the files of running jobs; emptied at the start.
         public var scratchFolder: String
         /// Where ``AtRiskFile`` lies.
         public var atRiskFile: String
 
-        public init(endpoint: String, variant: String, instance: String, socketPath: String, scratchFolder: String, atRiskFile: String) {
+        public init(endpoint: String, variant: String, instance: String, gateway: Gateway, scratchFolder: String, atRiskFile: String) {
             self.endpoint = endpoint
             self.variant = variant
             self.instance = instance
-            self.socketPath = socketPath
+            self.gateway = gateway
             self.scratchFolder = scratchFolder
             self.atRiskFile = atRiskFile
+        }
+    }
+    /// How a worker reaches its gateway, and with it blobs and models.
+    public enum Gateway: Sendable {
+        /// On the same machine; blobs and models are files here.
+        case socket(String)
+        /// Anywhere, with a worker's key. Blobs come and go by signed URL, models are fetched and kept in `models`.
+        case remote(url: String, key: String, models: ModelStorage)
+    }
+    /// Where fetched models are kept, and how many bytes of them.
+    public struct ModelStorage: Sendable {
+        public var folder: String
+        public var bytesMax: Int64
+
+        public init(folder: String, bytesMax: Int64) {
+            self.folder = folder
+            self.bytesMax = bytesMax
         }
     }
     /// What runs an endpoint's model, made by the app, which alone knows the runners.
@@ -59,27 +76,30 @@ public struct Worker: Service {
 
     public func run() async throws {
         let startedAt = surroundings.now()
-        let gateway = GatewayConnection(.unixSocket(identity.socketPath), client: client, surroundings: surroundings, logger: logger)
+        let gateway = GatewayConnection(identity.gateway.address, client: client, surroundings: surroundings, logger: logger)
         let registration = RegisterRequest(
             worker: surroundings.makeID(), endpoint: identity.endpoint, variant: identity.variant, instance: identity.instance,
             host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier), startedAt: startedAt)
-        let welcome: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: .seconds(30))
+        var welcome: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: .seconds(30))
         try prepareScratch()
-        let engine = try makeEngine(welcome.configuration)
+        let (engine, model): (Engine, ModelLoan?)
         do {
-            try await load(engine, gateway, registration.worker, heartbeat: .milliseconds(Int64(welcome.heartbeatSeconds * 1000)))
+            (engine, model) = try await load(welcome, gateway, registration.worker)
         } catch {
             await goodbye(gateway, registration.worker)
             // Told to stop while it loaded: that is no failure.
-            if error is CancellationError { return await engine.runner.close() }
+            if error is CancellationError { return }
             throw error
         }
+        // Nobody takes the model's files away while it is used.
+        defer { withExtendedLifetime(model) {} }
+        if let model { welcome.configuration.modelDirectory = model.path }
         for remark in engine.runner.remarks { logger.warning("\(remark)") }
         // Unstructured: jobs are taken meanwhile, and whoever needs it waits for it.
         Task { await engine.pipeline.prepare() }
         let session = WorkerSession(
-            registration: registration, welcome: welcome, engine: engine, gateway: gateway, transfer: BlobTransfer(client: client),
-            control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder, readyAt: surroundings.now(),
+            registration: registration, welcome: welcome, engine: engine, gateway: gateway, transfer: BlobTransfer(remote: remoteBlobs),
+            patienceIdle: identity.gateway.patienceIdle, control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder, readyAt: surroundings.now(),
             marks: engine.pipeline.decodes ? makeMarks(welcome.configuration) : nil, surroundings: surroundings, logger: logger)
         logger.info(
             "ready", metadata: ["endpoint": "\(identity.endpoint)", "start.seconds": "\(surroundings.now().since(startedAt).seconds)"])
@@ -92,11 +112,39 @@ public struct Worker: Service {
         try result.get()
     }
 
-    /// Loads the model, which may take minutes, while heartbeats say that the worker lives. A stop ends the loading.
-    private func load(_ engine: Engine, _ gateway: GatewayConnection, _ worker: WorkerID, heartbeat: Duration) async throws {
-        try await cancelWhenGracefulShutdown {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await engine.runner.load() }
+    private var remoteBlobs: RemoteBlobs {
+        var base = ""
+        if case .remote(let url, _, _) = identity.gateway { base = url }
+        return RemoteBlobs(client: client, base: base, patience: WorkerSession.patienceBusy, surroundings: surroundings, logger: logger)
+    }
+
+    /// The model's folder on this machine, fetched if its gateway is elsewhere.
+    private func borrow(_ version: String) async throws -> ModelLoan? {
+        guard case .remote(let url, let key, let storage) = identity.gateway else { return nil }
+        let cache = ModelCache(folder: storage.folder, bytesMax: storage.bytesMax, surroundings: surroundings, logger: logger)
+        return try await ModelFetch(
+            client: client, base: url, key: key, patience: WorkerSession.patienceBusy, surroundings: surroundings, logger: logger
+        ).borrow(version, from: cache)
+    }
+
+    /// Fetches and loads the model, which may take minutes, while heartbeats say that the worker lives. A stop ends the loading.
+    private func load(_ welcome: RegisterResponse, _ gateway: GatewayConnection, _ worker: WorkerID) async throws -> (Engine, ModelLoan?) {
+        let heartbeat = Duration.milliseconds(Int64(welcome.heartbeatSeconds * 1000))
+        return try await cancelWhenGracefulShutdown {
+            try await withThrowingTaskGroup(of: (Engine, ModelLoan?)?.self) { group in
+                group.addTask {
+                    var configuration = welcome.configuration
+                    let model = try await borrow(configuration.modelVersion)
+                    if let model { configuration.modelDirectory = model.path }
+                    let engine = try makeEngine(configuration)
+                    do {
+                        try await engine.runner.load()
+                    } catch let error as CancellationError {
+                        await engine.runner.close()
+                        throw error
+                    }
+                    return (engine, model)
+                }
                 group.addTask {
                     while true {
                         try await surroundings.sleep(heartbeat * 2)
@@ -105,7 +153,8 @@ public struct Worker: Service {
                     }
                 }
                 defer { group.cancelAll() }
-                try await group.next()
+                guard let loaded = try await group.next() ?? nil else { throw CancellationError() }
+                return loaded
             }
         }
     }
@@ -133,6 +182,24 @@ public struct Worker: Service {
                 "/v1/worker/deregister", DeregisterRequest(worker: worker), timeout: .seconds(2), patience: .seconds(1))
         } catch {
             logger.debug("could not say goodbye; the gateway will notice", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+extension Worker.Gateway {
+    var address: GatewayConnection.Address {
+        switch self {
+        case .socket(let path): .unixSocket(path)
+        case .remote(let url, let key, _): .url(url, key: key)
+        }
+    }
+
+    /// How long an idle worker looks for its gateway before it ends itself, so that none is left behind for ever. On another machine
+    /// there is somebody who ends it, and a network that may be away for a while.
+    var patienceIdle: Duration {
+        switch self {
+        case .socket: .seconds(30)
+        case .remote: WorkerSession.patienceBusy
         }
     }
 }

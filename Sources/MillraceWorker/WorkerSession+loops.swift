@@ -82,7 +82,7 @@ extension WorkerSession {
         }
     }
 
-    var patience: Duration { held.isEmpty ? Self.patienceIdle : Self.patienceBusy }
+    var patience: Duration { held.isEmpty ? patienceIdle : Self.patienceBusy }
 
     /// The gateway forgot this worker (it was silent for too long): make itself known again. Leases lost meanwhile show as lost.
     private func registerAgain() async {

@@ -32,14 +32,14 @@ struct WorkerSession: Sendable {
     let requests = RequestCount()
     let stages: StageClock
 
-    /// How long an idle worker looks for its gateway before it ends itself, so that none is left behind for ever.
-    static let patienceIdle: Duration = .seconds(30)
+    /// How long an idle worker looks for its gateway before it ends itself.
+    let patienceIdle: Duration
     /// A worker that holds work looks longer: its work is worth it.
     static let patienceBusy: Duration = .seconds(900)
 
     init(
         registration: RegisterRequest, welcome: RegisterResponse, engine: Worker.Engine, gateway: GatewayConnection,
-        transfer: BlobTransfer, control: EventLoopExecutor, scratchFolder: String, readyAt: Timestamp, marks: (any RiskMarks)?, surroundings: Surroundings, logger: Logger
+        transfer: BlobTransfer, patienceIdle: Duration, control: EventLoopExecutor, scratchFolder: String, readyAt: Timestamp, marks: (any RiskMarks)?, surroundings: Surroundings, logger: Logger
     ) {
         self.registration = registration
         configuration = welcome.configuration
@@ -47,6 +47,7 @@ struct WorkerSession: Sendable {
         self.engine = engine
         self.gateway = gateway
         self.transfer = transfer
+        self.patienceIdle = patienceIdle
         self.control = control
         self.scratchFolder = scratchFolder
         self.readyAt = readyAt

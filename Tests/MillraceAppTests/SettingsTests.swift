@@ -1,6 +1,7 @@
 import Foundation
 import MillraceApp
 import MillraceCore
+import MillraceGateway
 import Testing
 
 @Suite struct SettingsTests {
@@ -31,6 +32,16 @@ import Testing
         } catch {
             return (error as? MillraceError)?.message ?? "\(error)"
         }
+    }
+
+    @Test func `a certificate needs its key, and its path is relative to the file`() throws {
+        let settings = try load("tls: { certificate: server.pem, key: /etc/server.key }\n")
+        #expect(settings.tls?.certificate == folder.appendingPathComponent("server.pem").path && settings.tls?.key == "/etc/server.key")
+        #expect(try load("", environment: ["MILLRACE_TLS_CERTIFICATE": "a", "MILLRACE_TLS_KEY": "b"]).tls?.key == "b")
+        #expect(fault("tls: { certificate: server.pem }\n").contains("both its certificate and its key"))
+        #expect(fault("", environment: ["MILLRACE_TLS_KEY": "b"]).contains("both its certificate and its key"))
+        #expect(try load("endpoints: { e: { model: model, fleet: joined } }\n").endpoints[0].fleet == .joined)
+        #expect(fault("endpoints: { e: { model: model, fleet: cloud } }\n").contains("any, local or joined"))
     }
 
     @Test func `flags win over the environment, the environment over the file, the file over defaults`() throws {

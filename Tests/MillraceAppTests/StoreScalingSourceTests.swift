@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import MillraceCloud
 import MillraceCore
+import MillraceGateway
 import MillraceLocal
 import MillraceQueue
 import MillraceScaling
@@ -43,6 +44,7 @@ import Testing
         return StoreScalingSource(
             store: store, endpoints: [endpoint], lease: .seconds(15), data: data,
             adoption: WorkerAdoption(store: store, fleet: fleet, data: data, logger: logger),
+            joined: JoinedFleet(device: { _ in .auto }, drainLimit: { _ in .seconds(1) }, surroundings: .system),
             startFailures: StartFailures(), leader: leader ?? makeLeader(), surroundings: .system)
     }
 

@@ -53,6 +53,15 @@ struct ChildProcessTests {
         #expect(end.output == "143\n", "\(end)")
     }
 
+    @Test("that listens reads what was written for it, and hears when nobody is there any more")
+    func listening() async throws {
+        let pipe = try #require(ChildProcess.makePipe())
+        #expect(write(pipe.writing, "word\n", 5) == 5)
+        close(pipe.writing)
+        let end = await run("read -r line; echo $line; cat; echo end", life: .listening(pipe.reading))
+        #expect(end.output == "word\nend\n" && end.status == .exited(0))
+    }
+
     @Test("is not started when there is no such program")
     func missing() async {
         let command = ChildCommand(["no-such-program"], environment: ["PATH": "/bin"], in: "/")!

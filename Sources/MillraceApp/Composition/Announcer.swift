@@ -36,7 +36,7 @@ struct Announcer: Service {
             let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
             announce(
                 Announcement(
-                    address: "http://\(host):\(port)", keyFile: settings.authentication == .required ? data.keyFile : nil,
+                    address: "\(settings.tls == nil ? "http" : "https")://\(host):\(port)", keyFile: settings.authentication == .required ? data.keyFile : nil,
                     newKey: firstKey, endpoints: settings.endpoints.map(\.name).sorted()))
         }
         try? await gracefulShutdown()

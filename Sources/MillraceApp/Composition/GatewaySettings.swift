@@ -21,6 +21,7 @@ struct GatewaySettings: Sendable {
             webhooks: WebhookSettings(secrets: [try WebhookSecret(webhookSecret)], allowedHosts: settings.webhookAllowedHosts),
             blobURLKey: Array(key), version: MillraceVersion.current, effectiveSettings: EffectiveSettings(settings: settings, data: data).json)
         configuration.startProblem = { [startFailures] in startFailures.problem(of: $0) }
+        configuration.tls = settings.tls
         configuration.leaseDuration = settings.lease
         // A cancellation must be seen within a second, and several heartbeats must fit into a lease.
         configuration.heartbeat = min(.milliseconds(500), settings.lease / 4)
@@ -47,6 +48,7 @@ struct EffectiveSettings {
     var json: JSONValue {
         [
             "host": .string(settings.host), "port": .integer(Int64(settings.port)), "data": .string(data.path),
+            "tls": settings.tls.map { ["certificate": .string($0.certificate), "key": .string($0.key)] } ?? .null,
             "auth": .string(settings.authentication.rawValue), "logLevel": .string(settings.logLevel),
             "lease": .string(Quantity.shown(settings.lease)), "python": settings.python.map { .string($0) } ?? .null,
             "onnxruntime": settings.onnxRuntime.map { .string($0) } ?? .null, "threads": .integer(Int64(settings.threads)),
@@ -61,7 +63,7 @@ struct EffectiveSettings {
     private static func json(of endpoint: EndpointConfiguration) -> JSONValue {
         [
             "model": .string(endpoint.modelDirectory), "modelVersion": .string(endpoint.modelVersion),
-            "runner": .string(endpoint.manifest.runner.rawValue),
+            "runner": .string(endpoint.manifest.runner.rawValue), "fleet": .string(endpoint.fleet.rawValue),
             "batching": [
                 "itemsMax": .integer(Int64(endpoint.batching.itemsMax)),
                 "costMax": endpoint.batching.costMax.map { .integer(Int64($0)) } ?? .null,

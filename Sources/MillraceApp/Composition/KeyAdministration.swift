@@ -22,18 +22,34 @@ public struct KeyAdministration: Sendable {
         public var name: String
         public var tenant: String
         public var createdAt: Timestamp
+        /// `client` or `worker`.
+        public var kind: String
+        /// What a worker's key is for; absent: all endpoints.
+        public var endpoints: [String]?
 
         init(_ record: KeyRecord) {
             id = record.id
             name = record.name
             tenant = record.tenant
             createdAt = record.createdAt
+            kind = record.kind.rawValue
+            endpoints = record.endpoints
         }
     }
 
     /// - Returns: the key, and its secret text, which is shown only this once.
     public func create(name: String, tenant: String) async throws -> (key: Key, secret: String) {
         let made = try await keys.create(name: name, tenant: tenant)
+        return (Key(made.record), made.key.description)
+    }
+
+    /// Makes a key for machines that join.
+    /// - Parameter endpoints: what it is for; empty: all.
+    public func createForWorkers(name: String, endpoints: [String]) async throws -> (key: Key, secret: String) {
+        if let bad = endpoints.first(where: { !$0.isEndpointName }) {
+            throw MillraceError(.invalidParameter, "\"\(bad)\" cannot be the name of an endpoint", hint: "a-z, 0-9 and -, beginning with a letter")
+        }
+        let made = try await keys.create(name: name, kind: .worker, endpoints: endpoints.isEmpty ? nil : endpoints)
         return (Key(made.record), made.key.description)
     }
 

@@ -39,25 +39,35 @@ public struct ServerApp: Sendable {
         let firstKey = try await FirstStart(store: store, settings: settings, data: data, surroundings: surroundings).run()
         let blobs = try DirectoryBlobStore(root: data.blobs)
         let startFailures = StartFailures()
-        let gateway = Gateway(
+        let joined = makeJoinedFleet()
+        let gateway = try Gateway(
             configuration: try GatewaySettings(
                 settings: settings, data: data, startFailures: startFailures, surroundings: surroundings
             ).configuration(),
-            queue: JobQueue(store, surroundings: surroundings, metrics: metrics), blobs: blobs, prometheus: metrics,
+            queue: JobQueue(store, surroundings: surroundings, metrics: metrics), blobs: blobs, joined: joined, prometheus: metrics,
             surroundings: surroundings, logger: logger)
         let fleet = try makeFleet(data)
         let adoption = WorkerAdoption(store: store, fleet: fleet, data: data, logger: logger)
         try await adoption.run()
         data.removeScratch(except: try await fleet.instances().map(\.id))
+        joined.expect(try await store.workers())
         let source = StoreScalingSource(
-            store: store, endpoints: settings.endpoints, lease: settings.lease, data: data, adoption: adoption, startFailures: startFailures,
+            store: store, endpoints: settings.endpoints, lease: settings.lease, data: data, adoption: adoption, joined: joined, startFailures: startFailures,
             leader: Leader(store, role: .scaling, for: settings.lease, surroundings: surroundings), surroundings: surroundings)
         let announcer = Announcer(gateway: gateway, settings: settings, data: data, firstKey: firstKey, announce: announce)
+        let all = CombinedFleet(local: fleet, joined: joined, choices: Dictionary(settings.endpoints.map { ($0.name, $0.fleet) }) { $1 })
+        warnOfPlainText()
         // Stopped in reverse: first the workers drain, while the gateway still takes their last words.
-        try await run([
+        try await run((gateway.tls.map { [$0] } ?? []) + [
             gateway.publicServer, gateway.workerServer, gateway.deliveries, rescue(store), retention(store, blobs), fleet,
-            Autoscaler(source: source, fleet: fleet, policy: BacklogPolicy(), surroundings: surroundings, logger: logger), announcer,
+            Autoscaler(source: source, fleet: all, policy: BacklogPolicy(), surroundings: surroundings, logger: logger), announcer,
         ])
+    }
+
+    private func warnOfPlainText() {
+        guard settings.tls == nil, !settings.isLoopback else { return }
+        logger.warning(
+            "keys, inputs and results travel unencrypted to and from \(settings.host); set tls, or put a proxy with TLS in front and listen on 127.0.0.1")
     }
 
     /// Jobs of an endpoint that the settings no longer have wait for it; nobody should have to guess why.
@@ -95,6 +105,13 @@ public struct ServerApp: Sendable {
             if let file = settings.file { arguments += ["--config", file] }
             return (executable, arguments)
         }
+    }
+
+    private func makeJoinedFleet() -> JoinedFleet {
+        let endpoints = Dictionary(settings.endpoints.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+        return JoinedFleet(
+            device: { endpoints[$0]?.device ?? .auto }, drainLimit: { endpoints[$0]?.scaling.drain ?? ScalingConfiguration().drain },
+            surroundings: surroundings)
     }
 
     private func rescue(_ store: any Store) -> RescueService {

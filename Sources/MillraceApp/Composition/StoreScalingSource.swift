@@ -1,5 +1,6 @@
 import MillraceCloud
 import MillraceCore
+import MillraceGateway
 import MillraceQueue
 import MillraceScaling
 import Synchronization
@@ -13,6 +14,7 @@ struct StoreScalingSource: ScalingSource {
     private let attention = Attention()
     let data: DataDirectory
     let adoption: WorkerAdoption
+    let joined: JoinedFleet
     let startFailures: StartFailures
     /// Of the role ``LeadershipRole/scaling``.
     let leader: Leader
@@ -46,17 +48,26 @@ struct StoreScalingSource: ScalingSource {
             guard let worker = workers.first(where: { $0.instance == instance.id }) else {
                 return .init(instance: instance.id, id: nil, activity: instance.phase == .stopping ? .draining(holdsWork: false) : .starting)
             }
+            // Its fleet has told it to stop, for whatever reason: it takes no more.
+            if instance.phase == .stopping { return .init(instance: instance.id, id: worker.id, activity: .draining(holdsWork: worker.jobsHeld > 0)) }
             return .init(instance: instance.id, id: worker.id, activity: activity(of: worker))
         }
     }
 
     private func activity(of worker: WorkerRecord) -> VariantObservation.Worker.Activity {
         // Silent for a lease without holding anything: it hangs, and would stand in the way of one that does not.
-        if worker.jobsHeld == 0, attention.mayJudge(at: surroundings.now(), lease), surroundings.now().since(worker.seenAt) > lease { return .draining(holdsWork: false) }
+        if worker.jobsHeld == 0, attention.mayJudge(at: surroundings.now(), lease), surroundings.now().since(worker.seenAt) > silenceMax(of: worker) {
+            return .draining(holdsWork: false)
+        }
         if worker.draining { return .draining(holdsWork: worker.jobsHeld > 0) }
         if worker.jobsHeld > 0 { return .busy }
         guard let readyAt = worker.readyAt else { return .starting }
         return .idle(since: max(worker.idleSince, readyAt))
+    }
+
+    /// Where a network lies between, it may be that which is silent; the fleet of joined machines notices when one is gone.
+    private func silenceMax(of worker: WorkerRecord) -> Duration {
+        worker.instance.hasPrefix(JoinedFleet.prefix) ? max(lease, JoinedFleet.silenceMax) : lease
     }
 
     func drain(_ workers: [WorkerID]) async throws {
@@ -86,7 +97,7 @@ struct StoreScalingSource: ScalingSource {
         }
         if worker.jobsHeld > 0 {
             _ = try await store.abandon(
-                worker: worker.id, atRisk: data.jobsAtRisk(of: instance), reason: status, stderrTail: stderrTail)
+                worker: worker.id, atRisk: data.jobsAtRisk(of: instance).union(joined.takeJobsAtRisk(of: instance)), reason: status, stderrTail: stderrTail)
         }
         try await store.deregister(worker.id)
         data.forgetAtRisk(of: instance)

@@ -63,6 +63,9 @@ struct EndpointReader {
         if let value = reader.value("device", "auto, cpu or gpu", &faults, { $0.scalar.flatMap { DeviceChoice(rawValue: $0.string) } }) {
             endpoint.device = value
         }
+        if let value = reader.value("fleet", "any, local or joined", &faults, { $0.scalar.flatMap { FleetChoice(rawValue: $0.string) } }) {
+            endpoint.fleet = value
+        }
         reader.mapping("retry", &faults) { reader, faults in
             if let value = reader.integer("attemptsMax", &faults, in: 1...100) { endpoint.retry.attemptsMax = value }
             if let value = reader.integer("crashesMax", &faults, in: 1...100) { endpoint.retry.crashesMax = value }
@@ -124,7 +127,7 @@ struct EndpointReader {
 }
 
 extension String {
-    fileprivate var isEndpointName: Bool {
+    var isEndpointName: Bool {
         (1...63).contains(utf8.count) && first!.isASCII && first!.isLowercase
             && allSatisfy { $0.isASCII && ($0.isLowercase || $0.isNumber || $0 == "-") }
     }

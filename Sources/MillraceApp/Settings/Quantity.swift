@@ -1,7 +1,7 @@
 import MillraceCore
 
 /// Durations and sizes as people write them.
-enum Quantity {
+public enum Quantity {
     private static let durationUnits: [(String, Duration)] = [
         ("ms", .milliseconds(1)), ("s", .seconds(1)), ("m", .seconds(60)), ("h", .seconds(3600)), ("d", .seconds(86_400)),
     ]
@@ -23,7 +23,7 @@ enum Quantity {
     }
 
     /// `500kB`, `50MB`, `2GiB`, or bytes without a unit.
-    static func bytes(_ text: String) -> Int64? {
+    public static func bytes(_ text: String) -> Int64? {
         for (unit, factor) in byteUnits where text.hasSuffix(unit) {
             guard let number = number(text.dropLast(unit.count)), number * factor < 9e18 else { return nil }
             return Int64(number * factor)

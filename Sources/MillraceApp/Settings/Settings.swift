@@ -1,4 +1,5 @@
 import MillraceCore
+import MillraceGateway
 
 /// Everything that can be set, with its defaults. Read by ``SettingsLoader`` from flags, environment and `millrace.yaml`.
 public struct Settings: Sendable, Equatable {
@@ -14,6 +15,8 @@ public struct Settings: Sendable, Equatable {
     /// Where everything that lasts is kept.
     public var dataDirectory = ".millrace"
     public var authentication = Authentication.required
+    /// The certificate with which the server speaks TLS; `nil`: it does not.
+    public var tls: TLSFiles?
     public var logLevel = "info"
     /// How long a lease lasts without a heartbeat.
     public var lease: Duration = .seconds(15)

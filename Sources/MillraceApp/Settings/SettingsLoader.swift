@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MillraceCore
+import MillraceGateway
 import Yams
 
 /// Makes the effective settings: flags over environment over `millrace.yaml` over defaults. All faults are told at once.
@@ -68,6 +69,12 @@ public enum SettingsLoader {
         // Paths in a file are relative to that file; in the environment and in flags to where one stands.
         if let value = reader.string("data", &faults) { settings.dataDirectory = URL(fileURLWithPath: value, relativeTo: base).standardizedFileURL.path }
         if let value = reader.value("auth", "required or none", &faults, { $0.scalar.flatMap { Settings.Authentication(rawValue: $0.string) } }) { settings.authentication = value }
+        reader.mapping("tls", &faults) { reader, faults in
+            let paths = ["certificate", "key"].map { name in
+                reader.string(name, &faults).map { URL(fileURLWithPath: $0, relativeTo: base).standardizedFileURL.path }
+            }
+            settings.tls = TLSFiles(certificate: paths[0] ?? "", key: paths[1] ?? "")
+        }
         if let value = reader.value("logLevel", levels, &faults, { $0.scalar.flatMap { Logger.Level(rawValue: $0.string) } }) { settings.logLevel = value.rawValue }
         if let value = reader.duration("lease", &faults) { settings.lease = value }
         if let value = reader.string("python", &faults) { settings.python = value.contains("/") ? URL(fileURLWithPath: value, relativeTo: base).standardizedFileURL.path : value }
@@ -103,6 +110,8 @@ public enum SettingsLoader {
         if let value = parsed("MILLRACE_PORT", "a port from 0 to 65535", { Int($0).flatMap { (0...65535).contains($0) ? $0 : nil } }) { settings.port = value }
         if let value = environment["MILLRACE_DATA"] { settings.dataDirectory = value }
         if let value = parsed("MILLRACE_AUTH", "required or none", Settings.Authentication.init(rawValue:)) { settings.authentication = value }
+        if let value = environment["MILLRACE_TLS_CERTIFICATE"] { settings.tls = TLSFiles(certificate: value, key: settings.tls?.key ?? "") }
+        if let value = environment["MILLRACE_TLS_KEY"] { settings.tls = TLSFiles(certificate: settings.tls?.certificate ?? "", key: value) }
         if let value = parsed("MILLRACE_LOG_LEVEL", levels, Logger.Level.init(rawValue:)) { settings.logLevel = value.rawValue }
         if let value = parsed("MILLRACE_LEASE", "a duration such as 15s", Quantity.duration) { settings.lease = value }
         if let value = environment["MILLRACE_PYTHON"] { settings.python = value }
@@ -116,6 +125,9 @@ public enum SettingsLoader {
     private static func check(_ settings: Settings, _ faults: inout Faults) {
         if settings.authentication == .none, !settings.isLoopback {
             faults.add("auth is none but host is \(settings.host): a server that others can reach needs keys; set auth to required, or host to 127.0.0.1")
+        }
+        if let tls = settings.tls, tls.certificate.isEmpty || tls.key.isEmpty {
+            faults.add("tls needs both its certificate and its key")
         }
         if settings.lease < .seconds(1) {
             faults.add("lease is \(Quantity.shown(settings.lease)): below 1s a busy machine would lose leases")

@@ -14,6 +14,8 @@ public enum SettingsRegistry {
         .init(key: "port", variable: "MILLRACE_PORT", shape: "0 ... 65535", fallback: "8080", meaning: "0 takes a free port"),
         .init(key: "data", variable: "MILLRACE_DATA", shape: "folder", fallback: ".millrace", meaning: "where jobs, blobs, keys and logs are kept"),
         .init(key: "auth", variable: "MILLRACE_AUTH", shape: "required, none", fallback: "required", meaning: "whether requests need an API key; none only on a loopback address"),
+        .init(key: "tls.certificate", variable: "MILLRACE_TLS_CERTIFICATE", shape: "path", fallback: "none", meaning: "a PEM file with the server's certificate and those above it; with tls.key, the server speaks HTTPS alone. Read again when it changes"),
+        .init(key: "tls.key", variable: "MILLRACE_TLS_KEY", shape: "path", fallback: "none", meaning: "a PEM file with the private key of the certificate"),
         .init(key: "logLevel", variable: "MILLRACE_LOG_LEVEL", shape: "trace ... critical", fallback: "info", meaning: "the least level that is logged"),
         .init(key: "lease", variable: "MILLRACE_LEASE", shape: "duration", fallback: "15s", meaning: "how long a worker may be silent before its jobs go back to the queue; 1s or more"),
         .init(key: "python", variable: "MILLRACE_PYTHON", shape: "path", fallback: ".venv/bin/python, else python3", meaning: "what {python} in a model's command stands for"),
@@ -25,6 +27,7 @@ public enum SettingsRegistry {
         .init(key: nil, variable: "MILLRACE_CONFIG", shape: "path", fallback: "millrace.yaml, if it is there", meaning: "the settings file"),
         .init(key: nil, variable: "MILLRACE_SERVER", shape: "URL", fallback: "http://127.0.0.1:8080", meaning: "the server that the command line talks to"),
         .init(key: nil, variable: "MILLRACE_API_KEY", shape: "key", fallback: "the data directory's api-key", meaning: "the key that the command line uses"),
+        .init(key: nil, variable: "MILLRACE_WORKER_KEY", shape: "key", fallback: "none", meaning: "the worker key with which `millrace worker join` joins; --key-file wins"),
         .init(key: nil, variable: "MILLRACE_FASHION_MNIST", shape: "folder", fallback: "where Debian's package puts it", meaning: "the data set of the training demo; passed on to handlers"),
         .init(key: nil, variable: "MILLRACE_BIN", shape: "path", fallback: ".build/release/millrace", meaning: "the binary that `make demo` and the black-box tests run"),
     ]
@@ -33,6 +36,7 @@ public enum SettingsRegistry {
     public static let endpoint: [SettingDeclaration] = [
         .init(key: "model", variable: nil, shape: "folder", fallback: "required", meaning: "a folder with model.yaml, relative to the settings file"),
         .init(key: "device", variable: nil, shape: "auto, cpu, gpu", fallback: "auto", meaning: "where the model computes; auto: on a GPU that can be used, else on the CPU; gpu: workers without one do not start"),
+        .init(key: "fleet", variable: nil, shape: "any, local, joined", fallback: "any", meaning: "where workers run; any: on joined machines as long as they have room, else beside the server"),
         .init(key: "batching.itemsMax", variable: nil, shape: "1 ...", fallback: "the model's, else 16 (a handler process: 1)", meaning: "items in one call of the model"),
         .init(key: "batching.costMax", variable: nil, shape: "1 ...", fallback: "no limit", meaning: "what the items of one call may cost together, in pixels (image-classification, ocr), tokens (text-classification) or values (tensors); one item alone may always run"),
         .init(key: "batching.waitMax", variable: nil, shape: "duration", fallback: "20ms", meaning: "how long an item waits at most for others to fill its batch; only while others are expected"),

@@ -70,5 +70,14 @@ extension StoreConformance {
             try expectEqual(try await bench.store.key(keys[0].id), nil, "revoked")
             try await bench.expectError(.stateConflict) { try await bench.store.add(keys[1]) }
         },
+        promise("a worker's key keeps what it is for") { bench in
+            for endpoints in [nil, [], ["ocr"], ["ocr", "sentiment"]] as [[String]?] {
+                let key = KeyRecord(
+                    id: bench.surroundings.makeID(), name: "gpu", tenant: "default", secretHash: "h", createdAt: bench.clock.now, kind: .worker,
+                    endpoints: endpoints)
+                try await bench.store.add(key)
+                try expectEqual(try await bench.store.key(key.id), key, "read back")
+            }
+        },
     ]
 }

@@ -10,6 +10,7 @@ public struct EndpointConfiguration: Sendable, Codable, Equatable {
     public var limits = EndpointLimits()
     public var batching = BatchingPolicy()
     public var device = DeviceChoice.auto
+    public var fleet = FleetChoice.any
     public var retry = RetryPolicy()
     public var scaling = ScalingConfiguration()
     /// Where completions are posted when a job names no callback of its own.

@@ -20,6 +20,8 @@ struct BlobAnswer: Sendable {
         enum Source: Sendable {
             case blob(BlobID)
             case text(String)
+            /// A file of this machine.
+            case file(String)
         }
 
         init(_ file: JobFile) {
@@ -29,6 +31,10 @@ struct BlobAnswer: Sendable {
         init(_ output: InlineOutput) {
             let digest = SHA256.hash(data: Data(output.text.utf8)).hexadecimal
             self.init(mediaType: output.mediaType, bytes: Int64(output.text.utf8.count), sha256: digest, source: .text(output.text))
+        }
+
+        init(path: String, bytes: Int64, sha256: String) {
+            self.init(mediaType: ContentType.unknown, bytes: bytes, sha256: sha256, source: .file(path))
         }
 
         private init(mediaType: String, bytes: Int64, sha256: String, source: Source) {
@@ -83,6 +89,9 @@ struct BlobAnswer: Sendable {
             let bytes = Array(text.utf8)
             let shown = part.map { bytes[Int($0.lowerBound)..<Int($0.upperBound)] } ?? bytes[...]
             return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: shown)))
+        case .file(let path):
+            let body = FileBody(path: path, range: part ?? 0..<file.bytes)
+            return Response(status: status, headers: headers, body: .init(contentLength: length) { try await body.write(to: &$0) })
         }
         let content = try await blobs.read(id, range: part)
         return Response(

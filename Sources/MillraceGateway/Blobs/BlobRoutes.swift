@@ -8,8 +8,12 @@ import MillraceQueue
 struct BlobRoutes: Sendable {
     let intake: BlobIntake
     let signer: BlobURLSigner
+    let keys: APIKeys
     let answer: BlobAnswer
+    /// The most bytes of a client's upload.
     let bytesMax: Int64
+    /// The most bytes of one output of a job.
+    let outputBytesMax: Int64
 
     func add(to doors: inout Doors) {
         doors.get("/v1/blobs/:blob", .open) { try await give($0, $1) }
@@ -18,15 +22,26 @@ struct BlobRoutes: Sendable {
 
     private func blob(_ request: Request, _ context: GatewayContext) throws -> (id: BlobID, query: QueryItems) {
         let query = try QueryItems(request)
-        try query.allow(only: "expires", "signature")
+        try query.allow(only: "expires", "key", "signature")
         let text = try context.parameters.require("blob")
         guard let id = BlobID(text) else { throw MillraceError(.blobUnknown, "there is no blob \(text.prefix(64))") }
         return (id, query)
     }
 
+    /// The worker's key with which an address was granted; `nil`: without one.
+    /// - Throws: `forbidden` when it has been revoked since.
+    private func holder(_ query: QueryItems) async throws -> KeyID? {
+        guard let text = query["key"] else { return nil }
+        guard let key = KeyID(text), try await keys.holds(workerKey: key) else {
+            throw MillraceError(.forbidden, "the key with which this address was granted is not valid any more")
+        }
+        return key
+    }
+
     private func give(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let (id, query) = try blob(request, context)
-        try signer.check(.read, to: id, expires: query["expires"], signature: query["signature"])
+        let bond = try await holder(query).map { BlobURLSigner.Bond(key: $0, lease: nil) }
+        try signer.check(.read, to: id, expires: query["expires"], signature: query["signature"], bond: bond)
         guard let record = try await intake.queue.blob(id), record.state == .stored else {
             throw MillraceError(.blobUnknown, "there is no blob \(id)")
         }
@@ -36,8 +51,17 @@ struct BlobRoutes: Sendable {
 
     private func take(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let (id, query) = try blob(request, context)
-        try signer.check(.write, to: id, expires: query["expires"], signature: query["signature"])
-        guard let record = try await intake.queue.blob(id) else { throw MillraceError(.blobUnknown, "there is no blob \(id)") }
+        let (holder, found) = (try await holder(query), try await intake.queue.blob(id))
+        var bond: BlobURLSigner.Bond?
+        if let holder {
+            guard let job = found?.writer, let lease = try await intake.queue.job(job)?.lease else {
+                throw MillraceError(.leaseLost, "the lease under which blob \(id) was to be written is lost")
+            }
+            bond = .init(key: holder, lease: lease.token)
+        }
+        try signer.check(.write, to: id, expires: query["expires"], signature: query["signature"], bond: bond)
+        guard let record = found else { throw MillraceError(.blobUnknown, "there is no blob \(id)") }
+        let bytesMax = holder == nil ? bytesMax : outputBytesMax
         guard record.state == .pending else { throw MillraceError(.stateConflict, "blob \(id) is written already") }
         let tooLarge = MillraceError(.tooLarge, "a blob has at most \(ByteCount.inWords(bytesMax))")
         if let length = request.headers[.contentLength].flatMap({ Int64($0) }), length > bytesMax { throw tooLarge }

@@ -13,6 +13,8 @@ struct Doors {
         case open
         /// For holders of a key, where keys are asked for.
         case key
+        /// For workers: holders of a worker's key, and whoever comes through the Unix socket.
+        case worker
     }
 
     private struct Door {
@@ -52,10 +54,10 @@ struct Doors {
     private static let refusable: Set<HTTPRequest.Method> = [.get, .head, .post, .put, .patch, .delete, .options]
 
     private static func guarded(_ door: Door, by keeper: Doorkeeper) -> Handler {
-        guard door.lock == .key else { return door.handler }
+        guard door.lock != .open else { return door.handler }
         return { request, context in
             var context = context
-            context.principal = try await keeper.principal(of: request)
+            context.principal = try await keeper.principal(of: request, at: door.lock)
             return try await door.handler(request, context)
         }
     }

@@ -22,6 +22,8 @@ struct GatewayContext: RequestContext {
 struct Principal: Sendable, Equatable {
     /// Jobs, uploads and idempotency keys of different tenants never meet.
     var tenant: String
+    /// What a worker's key allows; `nil` for clients, and for workers of this machine.
+    var worker: WorkerAccess?
 
     /// Where no key is asked for.
     static let anyone = Principal(tenant: "default")

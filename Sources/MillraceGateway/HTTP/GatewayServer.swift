@@ -27,14 +27,16 @@ public struct GatewayServer: Service, CustomStringConvertible {
     let router: Router<GatewayContext>.Responder
     let limits: Limits
     let acceptance: Acceptance
+    let tls: TLSIdentity?
     let logger: Logger
     private let bound = Latch<SocketAddress>()
 
-    init(binding: Binding, router: Router<GatewayContext>, limits: Limits, acceptance: Acceptance, logger: Logger) {
+    init(binding: Binding, router: Router<GatewayContext>, limits: Limits, acceptance: Acceptance, tls: TLSIdentity?, logger: Logger) {
         self.binding = binding
         self.router = router.buildResponder()
         self.limits = limits
         self.acceptance = acceptance
+        self.tls = tls
         self.logger = logger
     }
 
@@ -71,7 +73,7 @@ public struct GatewayServer: Service, CustomStringConvertible {
             case .unix(let path): .unixDomainSocket(path: path)
             }
         let binding = binding
-        let bound = bound
+        let (bound, tls) = (bound, tls)
         let room = limits.connectionsMax.map(ConnectionRoom.init)
         let firstRequest = limits.firstRequest.map { TimeAmount($0) }
         let connection = HTTP1Channel.Configuration(
@@ -80,7 +82,9 @@ public struct GatewayServer: Service, CustomStringConvertible {
         return Application(
             responder: router,
             server: HTTPServerBuilder { responder in
-                LoopBoundChannel(base: HTTP1Channel(responder: responder, configuration: connection))
+                let channel = LoopBoundChannel(base: HTTP1Channel(responder: responder, configuration: connection))
+                guard let tls else { return channel }
+                return TLSBoundChannel(base: channel, identity: tls)
             },
             configuration: .init(address: address),
             onServerRunning: { channel in

@@ -1,13 +1,17 @@
 import Crypto
 import Foundation
 import MillraceCore
+import MillraceQueue
 
-/// An API key as its holder has it: `mr_<id>_<secret>`, both in base 32. The secret has 256 random bits and is shown once.
+/// A key as its holder has it: `mr_<id>_<secret>` for a client, `mrw_<id>_<secret>` for a worker, both parts in base 32. The secret
+/// has 256 random bits and is shown once.
 public struct APIKey: Sendable, Equatable, LosslessStringConvertible {
     public let id: KeyID
+    public let kind: KeyRecord.Kind
     let secret: [UInt8]
 
-    public init(in surroundings: Surroundings) {
+    public init(_ kind: KeyRecord.Kind = .client, in surroundings: Surroundings) {
+        self.kind = kind
         id = surroundings.makeID()
         secret = (0..<4).flatMap { _ in withUnsafeBytes(of: surroundings.random().bigEndian) { Array($0) } }
     }
@@ -15,14 +19,17 @@ public struct APIKey: Sendable, Equatable, LosslessStringConvertible {
     /// `nil` when `text` has not the form of a key.
     public init?(_ text: String) {
         let parts = text.split(separator: "_", omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0] == "mr", let id = Base32.decode(parts[1]).flatMap({ KeyID(bytes: $0) }),
-            let secret = Base32.decode(parts[2]), secret.count == 32
+        guard parts.count == 3, let kind = Self.prefixes.first(where: { $0.value == parts[0] })?.key,
+            let id = Base32.decode(parts[1]).flatMap({ KeyID(bytes: $0) }), let secret = Base32.decode(parts[2]), secret.count == 32
         else { return nil }
         self.id = id
+        self.kind = kind
         self.secret = secret
     }
 
-    public var description: String { "mr_\(Base32.encode(id.bytes))_\(Base32.encode(secret))" }
+    private static let prefixes: [KeyRecord.Kind: String] = [.client: "mr", .worker: "mrw"]
+
+    public var description: String { "\(Self.prefixes[kind] ?? "mr")_\(Base32.encode(id.bytes))_\(Base32.encode(secret))" }
 
     var secretHash: String { SHA256.hash(data: secret).hexadecimal }
 

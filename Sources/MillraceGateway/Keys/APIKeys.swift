@@ -4,7 +4,8 @@ import Synchronization
 
 /// Makes and checks API keys.
 ///
-/// A look-up is remembered for ``memory``, so that a key that is revoked through another process may work that long.
+/// A look-up of a client's key is remembered for ``memory``, so that one that is revoked through another process may work that long. A
+/// worker's key is looked up each time: a machine that is no longer trusted is out at once.
 public final class APIKeys: Sendable {
     public static let memory: Duration = .seconds(10)
     private static let rememberedMax = 1024
@@ -23,10 +24,14 @@ public final class APIKeys: Sendable {
     }
 
     /// Makes a key. The returned text is the only copy of its secret.
-    public func create(name: String, tenant: String = "default") async throws -> (record: KeyRecord, key: APIKey) {
-        let key = APIKey(in: surroundings)
+    ///
+    /// - Parameter endpoints: what a worker's key is for; `nil`: all.
+    public func create(
+        name: String, tenant: String = "default", kind: KeyRecord.Kind = .client, endpoints: [String]? = nil
+    ) async throws -> (record: KeyRecord, key: APIKey) {
+        let key = APIKey(kind, in: surroundings)
         let record = KeyRecord(
-            id: key.id, name: name, tenant: tenant, secretHash: key.secretHash, createdAt: surroundings.now())
+            id: key.id, name: name, tenant: tenant, secretHash: key.secretHash, createdAt: surroundings.now(), kind: kind, endpoints: endpoints)
         try await store.add(record)
         remembered.withLock { $0[key.id] = nil }
         return (record, key)
@@ -34,8 +39,15 @@ public final class APIKeys: Sendable {
 
     /// The record of a key whose secret is right, else `nil`.
     public func verify(_ text: String) async throws -> KeyRecord? {
-        guard let key = APIKey(text), let record = try await record(of: key.id) else { return nil }
-        return key.hasSecret(hashed: record.secretHash) ? record : nil
+        guard let key = APIKey(text) else { return nil }
+        let found = key.kind == .worker ? try await store.key(key.id) : try await record(of: key.id)
+        guard let found, found.kind == key.kind else { return nil }
+        return key.hasSecret(hashed: found.secretHash) ? found : nil
+    }
+
+    /// Whether a worker's key has not been revoked.
+    func holds(workerKey id: KeyID) async throws -> Bool {
+        try await store.key(id)?.kind == .worker
     }
 
     /// - Returns: whether there was such a key.

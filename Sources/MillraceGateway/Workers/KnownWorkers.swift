@@ -7,6 +7,7 @@ final class KnownWorkers: Sendable {
     struct Role: Sendable, Equatable {
         var endpoint: String
         var variant: String
+        var instance: String
     }
     private static let rememberedMax = 4096
     private let roles = Mutex<[WorkerID: Role]>([:])
@@ -41,7 +42,7 @@ final class KnownWorkers: Sendable {
         guard let record = try await queue.workers().first(where: { $0.id == worker }) else {
             throw MillraceError(.workerUnknown, "there is no worker \(worker)", hint: "register again")
         }
-        let role = Role(endpoint: record.endpoint, variant: record.variant)
+        let role = Role(endpoint: record.endpoint, variant: record.variant, instance: record.instance)
         remember(worker, as: role)
         return role
     }

@@ -6,10 +6,12 @@ import MillraceCore
 import MillraceQueue
 import MillraceWire
 
-/// `/v1/worker/...`: how workers take jobs and bring results. Served on the Unix socket, whose file permission is the guard.
+/// `/v1/worker/...`: how workers take jobs and bring results. Served on the Unix socket, whose file permission is the guard, and to
+/// holders of a worker's key.
 struct WorkerRoutes: Sendable {
     let queue: JobQueue
     let blobs: any BlobStore
+    let signer: BlobURLSigner
     let endpoints: EndpointDirectory
     let known: KnownWorkers
     let surroundings: Surroundings
@@ -19,18 +21,20 @@ struct WorkerRoutes: Sendable {
     let bytesMax: Int
 
     func add(to doors: inout Doors) {
-        doors.post("/v1/worker/register", .open) { try await register($0, $1) }
-        doors.post("/v1/worker/lease", .open) { try await lease($0, $1) }
-        doors.post("/v1/worker/heartbeat", .open) { try await heartbeat($0, $1) }
-        doors.post("/v1/worker/settle", .open) { try await settle($0, $1) }
-        doors.post("/v1/worker/blobs", .open) { try await reserveBlob($0, $1) }
-        doors.post("/v1/worker/deregister", .open) { try await deregister($0, $1) }
+        doors.post("/v1/worker/register", .worker) { try await register($0, $1) }
+        doors.post("/v1/worker/lease", .worker) { try await lease($0, $1) }
+        doors.post("/v1/worker/heartbeat", .worker) { try await heartbeat($0, $1) }
+        doors.post("/v1/worker/settle", .worker) { try await settle($0, $1) }
+        doors.post("/v1/worker/blobs", .worker) { try await reserveBlob($0, $1) }
+        doors.post("/v1/worker/deregister", .worker) { try await deregister($0, $1) }
     }
 
     // MARK: Coming and going
 
     private func register(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let body = try await request.json(RegisterRequest.self, bytesMax: bytesMax)
+        try context.principal.worker?.check(body.endpoint, instance: body.instance)
+        if context.principal.worker != nil { try await checkHolder(of: body.worker, context) }
         let endpoint = try endpoints.endpoint(named: body.endpoint)
         guard body.variant == endpoint.variant else {
             throw MillraceError(.endpointUnknown, "\"\(endpoint.name)\" has no variant \"\(body.variant)\"", hint: "variants: \(endpoint.variant)")
@@ -40,7 +44,7 @@ struct WorkerRoutes: Sendable {
             WorkerRecord(
                 id: body.worker, endpoint: body.endpoint, variant: body.variant, instance: body.instance, host: body.host,
                 processID: body.processID, startedAt: body.startedAt, seenAt: now, idleSince: now))
-        known.remember(body.worker, as: .init(endpoint: body.endpoint, variant: body.variant))
+        known.remember(body.worker, as: .init(endpoint: body.endpoint, variant: body.variant, instance: body.instance))
         context.logger.info("worker registered", metadata: ["worker.id": "\(body.worker)", "endpoint": "\(body.endpoint)"])
         return try .json(
             RegisterResponse(configuration: endpoint, leaseSeconds: leaseDuration.seconds, heartbeatSeconds: heartbeat.seconds))
@@ -48,10 +52,20 @@ struct WorkerRoutes: Sendable {
 
     private func deregister(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let body = try await request.json(DeregisterRequest.self, bytesMax: bytesMax)
+        try await checkHolder(of: body.worker, context)
         try await queue.deregister(body.worker)
         known.forget(body.worker)
         context.logger.info("worker gone", metadata: ["worker.id": "\(body.worker)"])
         return Response(status: .noContent)
+    }
+
+    /// A worker's key acts for workers that it may have started. What is not known does no harm.
+    private func checkHolder(of worker: WorkerID, _ context: GatewayContext) async throws {
+        guard let access = context.principal.worker else { return }
+        do {
+            let role = try await known.role(of: worker, in: queue)
+            try access.check(role.endpoint, instance: role.instance)
+        } catch let error as MillraceError where error.code == .workerUnknown {}
     }
 
     // MARK: Work
@@ -62,6 +76,7 @@ struct WorkerRoutes: Sendable {
             throw MillraceError(.malformedRequest, "\"jobsMax\" must be at least 1 and \"waitSeconds\" at least 0")
         }
         let role = try await known.role(of: body.worker, in: queue)
+        try context.principal.worker?.check(role.endpoint, instance: role.instance)
         // Beside the look for work: a job that comes is given out by the commit that keeps these.
         async let verdicts = settle(body.reports)
         // A draining worker that is not asked about here gets nothing, and hears why with its empty answer.
@@ -82,7 +97,7 @@ struct WorkerRoutes: Sendable {
         // Who reports asks again at once; to note each time that it was seen would cost a sync a job.
         let draining = leased.isEmpty && body.reports == nil ? try await queue.touch(body.worker, readyAt: nil) : false
         var jobs: [LeasedJob] = []
-        for job in leased { if let job = try await granted(job) { jobs.append(job) } }
+        for job in leased { if let job = try await granted(job, context.principal.worker) { jobs.append(job) } }
         // Jobs that are leased already must not suffer from a report that cannot be kept: without verdicts it is told again.
         return try .json(LeaseResponse(jobs: jobs, draining: draining, verdicts: try? await verdicts))
     }
@@ -98,11 +113,11 @@ struct WorkerRoutes: Sendable {
     }
 
     /// The job with access to its files.
-    private func granted(_ job: Job) async throws -> LeasedJob? {
+    private func granted(_ job: Job, _ access: WorkerAccess?) async throws -> LeasedJob? {
         guard let token = job.lease?.token else { return nil }
         let validity = job.runLimit + .seconds(900)
         func file(_ file: JobFile) async throws -> LeasedJob.File {
-            .init(file: file, access: BlobAccessGrant(try await blobs.grant(.read, to: file.blob, for: validity)))
+            .init(file: file, access: try await grant(.read, to: file.blob, for: validity, access, lease: nil))
         }
         var files: [LeasedJob.File] = []
         for input in job.files { files.append(try await file(input)) }
@@ -119,8 +134,18 @@ struct WorkerRoutes: Sendable {
             checkpoint: checkpoint, traceparent: job.traceparent)
     }
 
+    /// A path is of no use on another machine: there, the gateway itself gives and takes the bytes.
+    private func grant(
+        _ kind: BlobAccess, to blob: BlobID, for validity: Duration, _ access: WorkerAccess?, lease: LeaseToken?
+    ) async throws -> BlobAccessGrant {
+        let grant = try await blobs.grant(kind, to: blob, for: validity)
+        guard let access, case .path = grant else { return BlobAccessGrant(grant) }
+        return BlobAccessGrant(url: signer.path(for: kind, to: blob, validity: validity, bond: .init(key: access.key, lease: lease)))
+    }
+
     private func heartbeat(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let body = try await request.message(HeartbeatRequest.self, bytesMax: bytesMax)
+        try await checkHolder(of: body.worker, context)
         // First: a worker that is not known registers and asks again, and nothing is written twice.
         let draining = try await queue.touch(body.worker, readyAt: body.readyAt)
         var renewals: [LeaseRenewal] = []
@@ -160,9 +185,10 @@ struct WorkerRoutes: Sendable {
             job.lease?.worker == body.worker
         else { throw MillraceError(.leaseLost, "the lease on job \(body.job) is lost") }
         let blob = BlobRecord(id: surroundings.makeID(), tenant: job.tenant, createdAt: surroundings.now(), writer: job.id)
+        try await checkHolder(of: body.worker, context)
         try await queue.reserve(blob)
-        let grant = try await blobs.grant(.write, to: blob.id, for: job.runLimit + .seconds(900))
-        return try .json(BlobReservationResponse(blob: blob.id, access: BlobAccessGrant(grant)), status: .created)
+        let grant = try await grant(.write, to: blob.id, for: job.runLimit + .seconds(900), context.principal.worker, lease: body.token)
+        return try .json(BlobReservationResponse(blob: blob.id, access: grant), status: .created)
     }
 }
 

@@ -19,6 +19,7 @@ struct Harness: Sendable {
     let queue: JobQueue
     let blobs: InMemoryBlobs
     let metrics: PrometheusMetrics
+    let joined: JoinedFleet
     let surroundings: Surroundings
     let socket: String
     let address: String
@@ -124,8 +125,10 @@ func withGateway(
     logger.logLevel = .critical
     let store = InMemoryStore(surroundings)
     let (queue, blobs, metrics) = (JobQueue(store, surroundings: surroundings), InMemoryBlobs(), PrometheusMetrics())
-    let gateway = Gateway(
-        configuration: configuration, queue: queue, blobs: blobs, prometheus: metrics, surroundings: surroundings, logger: logger)
+    let joined = JoinedFleet(device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, surroundings: surroundings)
+    let gateway = try Gateway(
+        configuration: configuration, queue: queue, blobs: blobs, joined: joined, prometheus: metrics, surroundings: surroundings, logger: logger)
+    let scheme = configuration.tls == nil ? "http" : "https"
     let group = ServiceGroup(
         configuration: .init(services: [gateway.publicServer, gateway.workerServer, gateway.deliveries], logger: logger))
     try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -134,8 +137,8 @@ func withGateway(
             let port = try await gateway.port()
             _ = try await gateway.workerServer.address()
             let harness = Harness(
-                gateway: gateway, store: store, queue: queue, blobs: blobs, metrics: metrics, surroundings: surroundings,
-                socket: socket, address: "http://127.0.0.1:\(port)", group: group)
+                gateway: gateway, store: store, queue: queue, blobs: blobs, metrics: metrics, joined: joined, surroundings: surroundings,
+                socket: socket, address: "\(scheme)://127.0.0.1:\(port)", group: group)
             do {
                 try await body(harness)
             } catch {

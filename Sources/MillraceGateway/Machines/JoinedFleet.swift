@@ -1,0 +1,139 @@
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+import MillraceWire
+import Synchronization
+
+/// Workers on machines that joined: an agent on each asks what ought to run there, and starts and stops it.
+public final class JoinedFleet: Fleet {
+    /// With which the names of its instances begin: `joined:MACHINE:NUMBER`.
+    public static let prefix = MachineLedger.prefix
+    /// A machine that was silent for so long is taken for lost.
+    public static let silenceMax = MachineLedger.silenceMax
+
+    private struct State {
+        var ledger = MachineLedger()
+        /// The jobs that were at risk in workers that ended, until they are asked for.
+        var atRisk: [InstanceID: Set<JobID>] = [:]
+        var nextWaiter = 0
+        var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
+    }
+    private let state = Mutex(State())
+    private let ended = AsyncStream<FleetInterruption>.makeStream(bufferingPolicy: .bufferingNewest(1024))
+    private let device: @Sendable (_ endpoint: String) -> DeviceChoice
+    private let drainLimit: @Sendable (_ endpoint: String) -> Duration
+    private let surroundings: Surroundings
+
+    /// - Parameters:
+    ///   - device: where an endpoint's models may compute; says which slots its workers take.
+    ///   - drainLimit: how long a worker of an endpoint may take to stop before it is killed.
+    public init(
+        device: @escaping @Sendable (_ endpoint: String) -> DeviceChoice, drainLimit: @escaping @Sendable (_ endpoint: String) -> Duration,
+        surroundings: Surroundings
+    ) {
+        self.device = device
+        self.drainLimit = drainLimit
+        self.surroundings = surroundings
+    }
+
+    /// Counts workers of joined machines that an earlier gateway knew, until their agents speak or stay silent.
+    public func expect(_ workers: [WorkerRecord]) {
+        let instances = workers.map {
+            FleetInstance(id: $0.instance, endpoint: $0.endpoint, variant: $0.variant, phase: .running, startedAt: $0.startedAt)
+        }
+        state.withLock { $0.ledger.expect(instances, at: surroundings.now()) }
+    }
+
+    public func reconcile(_ target: FleetTarget) async throws {
+        change { $0.ledger.reconcile(target, device: device(target.endpoint), at: surroundings.now()) { surroundings.makeID() } }
+    }
+
+    public func instances() async throws -> [FleetInstance] {
+        let (instances, lost) = state.withLock { state in
+            let lost = state.ledger.sweep(at: surroundings.now())
+            return (state.ledger.places.values.map(\.info).sorted { $0.id < $1.id }, lost)
+        }
+        for interruption in lost { ended.continuation.yield(interruption) }
+        return instances
+    }
+
+    public func interruptions() -> AsyncStream<FleetInterruption> { ended.stream }
+
+    /// The jobs that were at risk in a worker that ended; told once.
+    public func takeJobsAtRisk(of instance: InstanceID) -> Set<JobID> {
+        state.withLock { $0.atRisk.removeValue(forKey: instance) ?? [] }
+    }
+}
+
+// What agents say and are told.
+extension JoinedFleet {
+    /// Takes a report.
+    /// - Returns: the workers of a machine that is about to stop: they shall take no more work.
+    func hear(_ report: MachineReport, from access: WorkerAccess) throws -> [InstanceID] {
+        let interruptions = try state.withLock { state in
+            for worker in report.ended where !worker.atRisk.isEmpty && state.atRisk.count < 1024 {
+                state.atRisk[worker.instance] = Set(worker.atRisk.prefix(10_000))
+            }
+            return try state.ledger.hear(report, from: access, at: surroundings.now())
+        }
+        for interruption in interruptions { ended.continuation.yield(interruption) }
+        if !interruptions.isEmpty { wakeAll() }
+        return report.isDraining ? report.workers.map(\.instance) : []
+    }
+
+    /// Waits until something else ought to run on the machine than it reports, at most for `limit`.
+    func orders(after report: MachineReport, atMost limit: Duration) async throws -> MachineOrders {
+        let running = Set(report.workers.filter { !$0.isStopping }.map(\.instance))
+        let (hints, id) = listen()
+        defer { state.withLock { _ = $0.waiters.removeValue(forKey: id) } }
+        let mayWait = report.ended.isEmpty && !report.isDraining
+        func changed() -> MachineOrders? {
+            let orders = orders(for: report.machine)
+            return !mayWait || Set(orders.workers.map(\.instance)) != running ? orders : nil
+        }
+        if let orders = changed() { return orders }
+        let found: MachineOrders? = await withTaskGroup(of: MachineOrders?.self) { group in
+            group.addTask {
+                for await _ in hints { if let orders = changed() { return orders } }
+                return nil
+            }
+            group.addTask {
+                try? await self.surroundings.sleep(limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
+        try Task.checkCancellation()
+        return found ?? orders(for: report.machine)
+    }
+
+    private func orders(for machine: String) -> MachineOrders {
+        let wanted = state.withLock { $0.ledger.wanted(on: machine) }
+        return MachineOrders(
+            workers: wanted.map {
+                .init(
+                    instance: $0.info.id, endpoint: $0.info.endpoint, variant: $0.info.variant, gpu: $0.gpu,
+                    drainSeconds: drainLimit($0.info.endpoint).seconds)
+            })
+    }
+
+    private func listen() -> (AsyncStream<Void>, Int) {
+        let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            state.waiters[state.nextWaiter] = continuation
+            return state.nextWaiter
+        }
+        return (stream, id)
+    }
+
+    private func change(_ body: (inout State) -> Int) {
+        _ = state.withLock { body(&$0) }
+        wakeAll()
+    }
+
+    private func wakeAll() {
+        for waiter in state.withLock({ Array($0.waiters.values) }) { waiter.yield() }
+    }
+}

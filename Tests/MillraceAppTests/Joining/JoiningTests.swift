@@ -1,0 +1,111 @@
+import Foundation
+import MillraceCloud
+import MillraceCore
+import MillraceGateway
+import MillraceQueue
+import MillraceTestSupport
+import MillraceWire
+import Testing
+
+@testable import MillraceApp
+
+@Suite("Joining")
+struct JoiningTests {
+    @Test("A key is not sent unencrypted through a network unless somebody says so",
+        arguments: ["http://example.com", "http://10.0.0.5:8080", "http://127.0.0.1.example.com", "http://localhost.example.com"])
+    func plain(url: String) throws {
+        let error = #expect(throws: MillraceError.self) { try GatewayLocation(url) }
+        #expect(error?.message.contains("not encrypted") == true && error?.hint?.contains("--insecure") == true)
+        #expect(try GatewayLocation(url, insecure: true).url == url)
+    }
+
+    @Test("Encrypted addresses and those of this machine are taken, what is no address is not")
+    func addresses() throws {
+        for url in ["https://example.com", "https://10.0.0.5:8443/millrace", "http://127.0.0.1:8080", "http://localhost", "http://[::1]:8080"] {
+            #expect(try GatewayLocation(url + "/").url == url)
+        }
+        for url in ["", "example.com", "ftp://example.com", "https://", "https://u:p@example.com", "https://example.com?x=1", "https://example.com/#a"] {
+            #expect(throws: MillraceError.self, "\(url)") { try GatewayLocation(url) }
+        }
+        #expect(throws: MillraceError.self) { try GatewayLocation("https://example.com", caFile: "/no/such/file") }
+    }
+
+    @Test("The key comes from its file, which wins, from the command or from the environment, and must be a worker's")
+    func keys() throws {
+        let folder = try TemporaryDirectory("mr-join")
+        let (file, key) = (folder.file("key"), APIKey(.worker, in: .system).description)
+        try (key + "\n").write(toFile: file, atomically: true, encoding: .utf8)
+        #expect(try WorkerKeySource(key: "x", keyFile: file, environment: ["MILLRACE_WORKER_KEY": "y"]).read() == key)
+        #expect(try WorkerKeySource(key: "x", keyFile: nil, environment: ["MILLRACE_WORKER_KEY": "y"]) == .text("x"))
+        #expect(try WorkerKeySource(key: nil, keyFile: nil, environment: ["MILLRACE_WORKER_KEY": key]).read() == key)
+        #expect(throws: MillraceError.self) { try WorkerKeySource(key: nil, keyFile: nil, environment: [:]) }
+        let wrong = APIKey(in: .system).description
+        let error = #expect(throws: MillraceError.self) { try WorkerKeySource.text(wrong).read() }
+        #expect(error?.description.contains(wrong) == false, "an error shows no key")
+        #expect(throws: MillraceError.self) { try WorkerKeySource.file(folder.file("none")).read() }
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test("A bell that rang before somebody waits is heard all the same")
+    func bell() async {
+        let bell = Bell()
+        let known = bell.rings
+        bell.ring()
+        await bell.wait(after: known)
+        let later = bell.rings
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<3 { group.addTask { await bell.wait(after: later) } }
+            group.addTask { bell.ring() }
+        }
+        let task = Task { await bell.wait(after: bell.rings) }
+        task.cancel()
+        await task.value
+    }
+
+    @Test("Joined machines have workers first, those that find no room run beside the server, and an endpoint may choose")
+    func fleets() async throws {
+        let (local, joined) = (FakeFleet(prefix: "local:", room: 10), FakeFleet(prefix: "joined:m:", room: 2))
+        let fleet = CombinedFleet(local: local, joined: joined, choices: ["here": .local, "there": .joined])
+        func counts(_ endpoint: String) async throws -> [Int] {
+            [try await joined.instances().count { $0.endpoint == endpoint }, try await local.instances().count { $0.endpoint == endpoint }]
+        }
+        try await fleet.reconcile(FleetTarget(endpoint: "e", variant: "a", desired: 3))
+        #expect(try await counts("e") == [2, 1])
+        try await fleet.reconcile(FleetTarget(endpoint: "e", variant: "a", desired: 3))
+        #expect(try await counts("e") == [2, 1])
+        #expect(try await fleet.instances().count == 3)
+        try await fleet.reconcile(FleetTarget(endpoint: "e", variant: "a", desired: 2, retire: ["joined:m:0"]))
+        #expect(try await counts("e") == [1, 1])
+        try await fleet.reconcile(FleetTarget(endpoint: "here", variant: "a", desired: 1))
+        #expect(try await counts("here") == [0, 1])
+        try await fleet.reconcile(FleetTarget(endpoint: "there", variant: "a", desired: 3))
+        #expect(try await counts("there") == [1, 0])
+    }
+}
+
+/// Starts at once what there is room for.
+private actor FakeFleet: Fleet {
+    let prefix: String
+    let room: Int
+    var running: [FleetInstance] = []
+    var next = 0
+
+    init(prefix: String, room: Int) {
+        self.prefix = prefix
+        self.room = room
+    }
+
+    func reconcile(_ target: FleetTarget) async throws {
+        running.removeAll { target.retire.contains($0.id) }
+        while running.count(where: { $0.endpoint == target.endpoint }) < target.desired, running.count < room {
+            running.append(
+                FleetInstance(
+                    id: "\(prefix)\(next)", endpoint: target.endpoint, variant: target.variant, phase: .running,
+                    startedAt: Surroundings.system.now()))
+            next += 1
+        }
+    }
+
+    func instances() async throws -> [FleetInstance] { running }
+    nonisolated func interruptions() -> AsyncStream<FleetInterruption> { .init { $0.finish() } }
+}
