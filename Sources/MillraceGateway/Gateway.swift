@@ -80,7 +80,8 @@ private struct Rooms {
 
     var publicDoors: Doors {
         var doors = Doors()
-        let jobs = JobRoutes(queue: queue, surroundings: surroundings, waitMax: configuration.waitMax)
+        let accounts = ScalingAccounts(queue: queue, directory: directory, currency: configuration.currency, surroundings: surroundings)
+        let jobs = JobRoutes(queue: queue, accounts: accounts, surroundings: surroundings, waitMax: configuration.waitMax)
         let answer = BlobAnswer(blobs: blobs)
         let admission = JobAdmission(queue: queue, callbacks: callbacks, surroundings: surroundings)
         SubmitRoutes(
@@ -94,7 +95,8 @@ private struct Rooms {
         ResultRoutes(jobs: jobs, answer: answer).add(to: &doors)
         UploadRoutes(intake: intake, bytesMax: uploadBytesMax).add(to: &doors)
         BlobRoutes(intake: intake, signer: signer, answer: answer, bytesMax: uploadBytesMax).add(to: &doors)
-        let overview = Overview(queue: queue, directory: directory, startProblem: configuration.startProblem)
+        ScalingRoutes(queue: queue, accounts: accounts, directory: directory, surroundings: surroundings).add(to: &doors)
+        let overview = Overview(queue: queue, directory: directory)
         EndpointRoutes(queue: queue, directory: directory, overview: overview).add(to: &doors)
         StatusRoutes(
             queue: queue, overview: overview, version: configuration.version,

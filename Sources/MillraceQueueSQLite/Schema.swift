@@ -9,6 +9,7 @@ enum Schema {
         ("003-blobs", blobs),
         ("004-workers-deliveries-keys", rest),
         ("005-lanes", lanes),
+        ("006-scaling", scaling),
     ]
 
     /// Brings a file of any earlier version up to this one.

@@ -58,12 +58,13 @@ public struct Worker: Service {
     }
 
     public func run() async throws {
-        let startedAt = surroundings.now()
+        let startedAt = surroundings.now() - ProcessAge.current()
         let gateway = GatewayConnection(.unixSocket(identity.socketPath), client: client, surroundings: surroundings, logger: logger)
         let registration = RegisterRequest(
             worker: surroundings.makeID(), endpoint: identity.endpoint, variant: identity.variant, instance: identity.instance,
             host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier), startedAt: startedAt)
         let welcome: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: .seconds(30))
+        let registeredAt = surroundings.now()
         try prepareScratch()
         let engine = try makeEngine(welcome.configuration)
         do {
@@ -74,12 +75,15 @@ public struct Worker: Service {
             if error is CancellationError { return await engine.runner.close() }
             throw error
         }
+        let loadedAt = surroundings.now()
         for remark in engine.runner.remarks { logger.warning("\(remark)") }
         // Unstructured: jobs are taken meanwhile, and whoever needs it waits for it.
         Task { await engine.pipeline.prepare() }
         let session = WorkerSession(
             registration: registration, welcome: welcome, engine: engine, gateway: gateway, transfer: BlobTransfer(client: client),
-            control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder, readyAt: surroundings.now(),
+            control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder,
+            start: ColdStart.Marks(
+                startedAt: startedAt, registeredAt: registeredAt, fetchedAt: registeredAt, loadedAt: loadedAt, readyAt: surroundings.now()),
             marks: engine.pipeline.decodes ? makeMarks(welcome.configuration) : nil, surroundings: surroundings, logger: logger)
         logger.info(
             "ready", metadata: ["endpoint": "\(identity.endpoint)", "start.seconds": "\(surroundings.now().since(startedAt).seconds)"])
