@@ -92,7 +92,7 @@ let package = Package(
         // Where bytes and workers live.
         room("MillraceCloud", uses: ["MillraceCore"]),
         room("MillraceLocal", uses: ["MillraceCloud", "MillraceCore"], [subprocess, systemPackage, crypto, log, lifecycle]),
-        room("MillraceScaling", uses: ["MillraceCore", "MillraceCloud"], [log, lifecycle, metrics]),
+        room("MillraceScaling", uses: ["MillraceCore", "MillraceCloud", "MillraceQueue"], [log, lifecycle, metrics]),
 
         // Inference.
         .target(name: "CSharedMemory"),
@@ -144,7 +144,7 @@ let package = Package(
 
         room(
             "MillraceSimulation",
-            uses: ["MillraceQueue", "MillraceQueueSQLite", "MillraceCore", "MillraceTestSupport"], [heap, log]),
+            uses: ["MillraceQueue", "MillraceQueueSQLite", "MillraceScaling", "MillraceCloud", "MillraceCore", "MillraceTestSupport"], [heap, log]),
         .executableTarget(
             name: "millrace-sim", dependencies: ["MillraceSimulation", "MillraceCore", arguments], swiftSettings: settings),
 
@@ -195,6 +195,6 @@ let package = Package(
         suite("MillraceLocalTests", uses: ["MillraceLocal", "MillraceConformance", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
         suite(
             "MillraceAppTests", uses: ["MillraceApp", "MillraceGateway", "MillraceWire", "MillraceCloud", "MillraceCore", "MillraceLocal", "MillraceQueue", "MillraceScaling", "MillraceWorker"], [log]),
-        suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
+        suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceQueue", "MillraceSimulation", "MillraceConformance", "MillraceCore"], [log, lifecycle]),
     ]
 )

@@ -89,6 +89,37 @@ public struct MillraceClient: Sendable {
         return list.workers
     }
 
+    // MARK: Scaling
+
+    /// How each fleet stands.
+    public func fleets() async throws -> FleetList {
+        try await exchange.json(.get("/v1/scaling"))
+    }
+
+    /// What was decided and why, the latest first.
+    /// - Parameter cursor: the `nextCursor` of the page before.
+    public func scalingDecisions(of endpoint: String? = nil, limit: Int? = nil, cursor: String? = nil) async throws -> ScalingRecordList {
+        var query = endpoint.map { [("endpoint", $0)] } ?? []
+        if let limit { query.append(("limit", "\(limit)")) }
+        if let cursor { query.append(("cursor", cursor)) }
+        return try await exchange.json(.get("/v1/scaling/decisions", query: query))
+    }
+
+    /// How workers started, those heard of last first.
+    public func coldStarts(of endpoint: String? = nil, limit: Int? = nil) async throws -> [ColdStartResource] {
+        let query = (endpoint.map { [("endpoint", $0)] } ?? []) + (limit.map { [("limit", "\($0)")] } ?? [])
+        let list: ColdStartList = try await exchange.json(.get("/v1/scaling/starts", query: query))
+        return list.starts
+    }
+
+    /// What workers used and cost by endpoint and day; the last seven days unless told otherwise.
+    public func cost(of endpoint: String? = nil, from: Day? = nil, to: Day? = nil) async throws -> CostReport {
+        var query = endpoint.map { [("endpoint", $0)] } ?? []
+        if let from { query.append(("from", from.description)) }
+        if let to { query.append(("to", to.description)) }
+        return try await exchange.json(.get("/v1/scaling/cost", query: query))
+    }
+
     /// Version, counts and effective settings, as the server shows them.
     public func health() async throws -> JSONValue {
         try await exchange.json(.get("/health"))

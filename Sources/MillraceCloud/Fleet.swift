@@ -4,11 +4,15 @@ import MillraceCore
 ///
 /// A fleet starts and stops; it never decides how many. Stopping is asked for by name and only for workers that are
 /// idle and marked as draining in the job store; `reconcile` may be called again and again with the same target.
+/// Implementations pass `FleetConformance`.
 public protocol Fleet: Sendable {
+    /// Retires whom the target names and starts what is missing.
+    /// - Throws: ``FleetProblem`` when it could not start all that is missing. What could be started has been, and whoever was to be
+    ///   retired has been.
     func reconcile(_ target: FleetTarget) async throws
-    /// What runs now, as far as the provider knows.
+    /// What there is now, as far as the provider knows: from the moment that it was asked for until it is gone.
     func instances() async throws -> [FleetInstance]
-    /// Instances that ended by themselves or will be taken away (a crash, a spot notice).
+    /// Instances that ended by themselves, did not come, or will be taken away (a crash, a spot notice). For one reader.
     func interruptions() -> AsyncStream<FleetInterruption>
 }
 
@@ -43,6 +47,7 @@ public struct FleetInstance: Sendable, Codable, Equatable {
     public var endpoint: String
     public var variant: String
     public var phase: Phase
+    /// When it was asked for.
     public var startedAt: Timestamp
 
     public init(id: InstanceID, endpoint: String, variant: String, phase: Phase, startedAt: Timestamp) {
@@ -60,6 +65,8 @@ public struct FleetInterruption: Sendable, Equatable {
         case ended(status: String, expected: Bool, stderrTail: String)
         /// The provider takes the instance away at this time.
         case notice(Timestamp)
+        /// The provider said afterwards that it cannot start it.
+        case failed(FleetProblem)
     }
     public var instance: InstanceID
     public var endpoint: String

@@ -91,7 +91,8 @@ private struct Rooms {
 
     var doors: Doors {
         var doors = Doors()
-        let jobs = JobRoutes(queue: queue, surroundings: surroundings, waitMax: configuration.waitMax)
+        let accounts = ScalingAccounts(queue: queue, directory: directory, currency: configuration.currency, surroundings: surroundings)
+        let jobs = JobRoutes(queue: queue, accounts: accounts, surroundings: surroundings, waitMax: configuration.waitMax)
         let answer = BlobAnswer(blobs: blobs)
         let admission = JobAdmission(queue: queue, callbacks: callbacks, surroundings: surroundings)
         SubmitRoutes(
@@ -107,7 +108,8 @@ private struct Rooms {
         BlobRoutes(
             intake: intake, signer: signer, keys: keys, answer: answer, bytesMax: uploadBytesMax, outputBytesMax: configuration.outputBytesMax
         ).add(to: &doors)
-        let overview = Overview(queue: queue, directory: directory, startProblem: configuration.startProblem)
+        ScalingRoutes(queue: queue, accounts: accounts, directory: directory, surroundings: surroundings).add(to: &doors)
+        let overview = Overview(queue: queue, directory: directory)
         EndpointRoutes(queue: queue, directory: directory, overview: overview).add(to: &doors)
         StatusRoutes(
             queue: queue, overview: overview, version: configuration.version,

@@ -23,8 +23,8 @@ public struct GatewayConfiguration: Sendable {
     /// For `/health`; secrets are already taken out.
     public var effectiveSettings: JSONValue
 
-    /// Why no worker of an endpoint can start, when that is so.
-    public var startProblem: @Sendable (_ endpoint: String) -> String? = { _ in nil }
+    /// In which prices are told.
+    public var currency = "USD"
 
     /// How long a lease lasts without a heartbeat, and how often workers send one.
     public var leaseDuration: Duration = .seconds(15)

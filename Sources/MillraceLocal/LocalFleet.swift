@@ -30,7 +30,7 @@ public final class LocalFleet: Fleet, Service {
 
     private let commandLine: CommandLine
     private let environment: [String: String]
-    private let gpus: GPUSet
+    private let slots: WorkerSlots
     private let usesGPU: @Sendable (_ endpoint: String) -> Bool
     private let logFolder: String
     private let drainLimit: @Sendable (_ endpoint: String) -> Duration
@@ -42,18 +42,18 @@ public final class LocalFleet: Fleet, Service {
     private let ended = AsyncStream<FleetInterruption>.makeStream(bufferingPolicy: .bufferingNewest(1024))
 
     /// - Parameters:
-    ///   - gpus: each worker of an endpoint that may use one is shown one of them alone.
+    ///   - slots: how many workers there is room for. Each worker of an endpoint that may use a GPU is shown one of them alone.
     ///   - drainLimit: how long a worker of an endpoint may take to stop before it is killed.
     ///   - cleanUp: removes what a worker may have left behind; called when its process is gone.
     public init(
         logFolder: String, environment: [String: String], drainLimit: @escaping @Sendable (_ endpoint: String) -> Duration,
-        surroundings: Surroundings, logger: Logger, gpus: GPUSet = GPUSet(count: 0, visible: nil),
+        surroundings: Surroundings, logger: Logger, slots: WorkerSlots = WorkerSlots(),
         usesGPU: @escaping @Sendable (_ endpoint: String) -> Bool = { _ in true },
         cleanUp: @escaping @Sendable (InstanceID) -> Void = { _ in }, commandLine: @escaping CommandLine
     ) throws {
         self.logFolder = logFolder
         self.environment = environment
-        self.gpus = gpus
+        self.slots = slots
         self.usesGPU = usesGPU
         self.drainLimit = drainLimit
         self.cleanUp = cleanUp
@@ -65,26 +65,28 @@ public final class LocalFleet: Fleet, Service {
     }
 
     public func reconcile(_ target: FleetTarget) async throws {
-        let (missing, leaving) = state.withLock { instances in
+        let (missing, leaving, problem) = state.withLock { instances in
             let mine = instances.values.filter { $0.info.endpoint == target.endpoint && $0.info.variant == target.variant }
             let staying = mine.count { !$0.stopping && !target.retire.contains($0.info.id) }
             let leaving = mine.filter { target.retire.contains($0.info.id) && !$0.stopping }
             for instance in leaving { instances[instance.info.id]?.stoppedAt = surroundings.now() }
-            let missing = (0..<max(0, target.desired - staying)).map { _ in
-                FleetInstance(
-                    id: "local:\(surroundings.makeID(WorkerKind.self))", endpoint: target.endpoint, variant: target.variant,
-                    phase: .starting, startedAt: surroundings.now())
+            var missing: [FleetInstance] = []
+            for _ in 0..<max(0, target.desired - staying) {
+                switch slots.next(usesGPU: usesGPU(target.endpoint), taken: instances.values.map(\.gpu)) {
+                case .failure(let problem): return (missing, leaving, FleetProblem?.some(problem))
+                case .success(let gpu):
+                    let info = FleetInstance(
+                        id: "local:\(surroundings.makeID(WorkerKind.self))", endpoint: target.endpoint, variant: target.variant,
+                        phase: .starting, startedAt: surroundings.now())
+                    instances[info.id] = Instance(info: info, gpu: gpu)
+                    missing.append(info)
+                }
             }
-            for info in missing { instances[info.id] = Instance(info: info, gpu: pin(info.endpoint, beside: instances)) }
-            return (missing, leaving)
+            return (missing, leaving, nil)
         }
         for info in missing { starts.continuation.yield(info) }
         for instance in leaving { terminate(instance) }
-    }
-
-    /// Those that stop still have theirs.
-    private func pin(_ endpoint: String, beside instances: [InstanceID: Instance]) -> String? {
-        usesGPU(endpoint) ? gpus.next(taken: instances.values.compactMap(\.gpu)) : nil
+        if let problem { throw problem }
     }
 
     public func instances() async throws -> [FleetInstance] {
@@ -97,7 +99,7 @@ public final class LocalFleet: Fleet, Service {
     /// - Returns: false when that process is gone.
     public func adopt(_ info: FleetInstance, process: pid_t) -> Bool {
         guard Self.isRunning(process, as: info.id) else { return false }
-        let gpu = FileManager.default.contents(atPath: "/proc/\(process)/environ").flatMap { gpus.pin(inEnvironment: $0) }
+        let gpu = FileManager.default.contents(atPath: "/proc/\(process)/environ").flatMap { slots.gpus.pin(inEnvironment: $0) }
         state.withLock { $0[info.id] = Instance(info: info, process: process, adopted: true, gpu: usesGPU(info.endpoint) ? gpu : nil) }
         return true
     }

@@ -45,11 +45,18 @@ extension SQLiteStore: WorkerRegistry {
         }
     }
 
+    public func recall(_ workers: [WorkerID]) async throws {
+        try await write { step in
+            for worker in workers where try step.changing("UPDATE worker SET draining = 1 WHERE id = ?", [worker.data]) > 0 {
+                try step.giveBackAll(of: worker)
+                step.ledger.publish(.worker)
+            }
+        }
+    }
+
     public func deregister(_ worker: WorkerID) async throws {
         try await write { step in
-            for row in try step.held(by: worker) {
-                if let transition = JobTransition.giveBack(row.job, in: step.surroundings) { _ = try step.apply(transition, to: row) }
-            }
+            try step.giveBackAll(of: worker)
             guard try step.changing("DELETE FROM worker WHERE id = ?", [worker.data]) > 0 else { return }
             step.ledger.publish(.worker)
         }
@@ -72,6 +79,12 @@ extension SQLiteStore: WorkerRegistry {
 }
 
 extension WriteStep {
+    fileprivate func giveBackAll(of worker: WorkerID) throws {
+        for row in try held(by: worker) {
+            if let transition = JobTransition.giveBack(row.job, in: surroundings) { _ = try apply(transition, to: row) }
+        }
+    }
+
     func worker(_ id: WorkerID) throws -> WorkerRecord? {
         try db.workers("WHERE id = ?", [id.data]).first
     }

@@ -10,6 +10,7 @@ enum Schema {
         ("004-workers-deliveries-keys", rest),
         ("005-lanes", lanes),
         ("006-worker-keys", workerKeys),
+        ("007-scaling", scaling),
     ]
 
     /// Brings a file of any earlier version up to this one.

@@ -12,6 +12,7 @@ final class StepLedger {
         /// The earliest time at which a job that came into the lane is due.
         var readyAt: Timestamp?
         var turn: Int64?
+        var totals = SIMD4<Int64>()
     }
     fileprivate struct WorkerChange {
         /// When its work began or ended.
@@ -95,7 +96,8 @@ final class StepLedger {
     // MARK: Lanes
 
     /// A job of a lane has another state; `nil`: it is new, or gone.
-    func move(lane: Int64, from: JobState?, to: JobState?, runAt: Timestamp) {
+    /// - Parameter ran: how long its last attempt took, when it ended.
+    func move(lane: Int64, from: JobState?, to: JobState?, runAt: Timestamp, ran: Duration = .zero) {
         if to == .queued {
             hasQueued = true
             let readyAt = changes[lane]?.readyAt
@@ -104,6 +106,8 @@ final class StepLedger {
         guard from != to else { return }
         if let from { changes[lane, default: LaneChange()].counts[from.number] -= 1 }
         if let to { changes[lane, default: LaneChange()].counts[to.number] += 1 }
+        if from == nil { changes[lane, default: LaneChange()].totals[0] += 1 }
+        if from == .running, to?.isFinal == true { changes[lane, default: LaneChange()].totals &+= SIMD4(0, 1, ran.milliseconds, 0) }
     }
 
     func served(lane: Int64, in db: Database) throws {
@@ -122,6 +126,7 @@ final class StepLedger {
                 for state in JobState.numbered.indices { statement.bind(change.counts[state]) }
                 statement.bind(change.readyAt?.milliseconds ?? .max)
                 statement.bind(change.turn ?? 0)
+                for index in 0..<3 { statement.bind(change.totals[index]) }
                 statement.bind(lane)
                 try statement.run()
             }
@@ -143,7 +148,8 @@ final class StepLedger {
     private static let updateLane = HotSQL(
         """
         UPDATE lane SET queued = queued + ?, running = running + ?, succeeded = succeeded + ?, failed = failed + ?, \
-        cancelled = cancelled + ?, expired = expired + ?, readyAt = min(readyAt, ?), turn = max(turn, ?) WHERE id = ?
+        cancelled = cancelled + ?, expired = expired + ?, readyAt = min(readyAt, ?), turn = max(turn, ?), \
+        admitted = admitted + ?, ended = ended + ?, runTime = runTime + ? WHERE id = ?
         """)
 
     private static let updateWorker = HotSQL(

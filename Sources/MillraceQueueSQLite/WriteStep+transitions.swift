@@ -23,7 +23,7 @@ extension WriteStep {
             delivery.snapshot = try row.complete(delivery.snapshot)
             try insert(delivery, job: row.key)
         }
-        ledger.move(lane: row.place.lane, from: old.state, to: job.state, runAt: job.runAt)
+        ledger.move(lane: row.place.lane, from: old.state, to: job.state, runAt: job.runAt, ran: job.lastRun)
         ledger.publish(transition.topics(from: old), of: job)
         var row = row
         row.job = job

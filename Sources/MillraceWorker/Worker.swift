@@ -75,31 +75,36 @@ public struct Worker: Service {
     }
 
     public func run() async throws {
-        let startedAt = surroundings.now()
+        let startedAt = surroundings.now() - ProcessAge.current()
         let gateway = GatewayConnection(identity.gateway.address, client: client, surroundings: surroundings, logger: logger)
         let registration = RegisterRequest(
             worker: surroundings.makeID(), endpoint: identity.endpoint, variant: identity.variant, instance: identity.instance,
             host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier), startedAt: startedAt)
         var welcome: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: .seconds(30))
+        let registeredAt = surroundings.now()
         try prepareScratch()
-        let (engine, model): (Engine, ModelLoan?)
+        let loaded: Loaded
         do {
-            (engine, model) = try await load(welcome, gateway, registration.worker)
+            loaded = try await load(welcome, gateway, registration.worker)
         } catch {
             await goodbye(gateway, registration.worker)
             // Told to stop while it loaded: that is no failure.
             if error is CancellationError { return }
             throw error
         }
+        let engine = loaded.engine
         // Nobody takes the model's files away while it is used.
-        defer { withExtendedLifetime(model) {} }
-        if let model { welcome.configuration.modelDirectory = model.path }
+        defer { withExtendedLifetime(loaded.model) {} }
+        if let model = loaded.model { welcome.configuration.modelDirectory = model.path }
+        let loadedAt = surroundings.now()
         for remark in engine.runner.remarks { logger.warning("\(remark)") }
         // Unstructured: jobs are taken meanwhile, and whoever needs it waits for it.
         Task { await engine.pipeline.prepare() }
         let session = WorkerSession(
             registration: registration, welcome: welcome, engine: engine, gateway: gateway, transfer: BlobTransfer(remote: remoteBlobs),
-            patienceIdle: identity.gateway.patienceIdle, control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder, readyAt: surroundings.now(),
+            patienceIdle: identity.gateway.patienceIdle, control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder,
+            start: ColdStart.Marks(
+                startedAt: startedAt, registeredAt: registeredAt, fetchedAt: loaded.fetchedAt, loadedAt: loadedAt, readyAt: surroundings.now()),
             marks: engine.pipeline.decodes ? makeMarks(welcome.configuration) : nil, surroundings: surroundings, logger: logger)
         logger.info(
             "ready", metadata: ["endpoint": "\(identity.endpoint)", "start.seconds": "\(surroundings.now().since(startedAt).seconds)"])
@@ -127,15 +132,23 @@ public struct Worker: Service {
         ).borrow(version, from: cache)
     }
 
+    private struct Loaded: Sendable {
+        var engine: Engine
+        /// `nil` where the model lies on this machine anyway.
+        var model: ModelLoan?
+        var fetchedAt: Timestamp
+    }
+
     /// Fetches and loads the model, which may take minutes, while heartbeats say that the worker lives. A stop ends the loading.
-    private func load(_ welcome: RegisterResponse, _ gateway: GatewayConnection, _ worker: WorkerID) async throws -> (Engine, ModelLoan?) {
+    private func load(_ welcome: RegisterResponse, _ gateway: GatewayConnection, _ worker: WorkerID) async throws -> Loaded {
         let heartbeat = Duration.milliseconds(Int64(welcome.heartbeatSeconds * 1000))
         return try await cancelWhenGracefulShutdown {
-            try await withThrowingTaskGroup(of: (Engine, ModelLoan?)?.self) { group in
+            try await withThrowingTaskGroup(of: Loaded?.self) { group in
                 group.addTask {
                     var configuration = welcome.configuration
                     let model = try await borrow(configuration.modelVersion)
                     if let model { configuration.modelDirectory = model.path }
+                    let fetchedAt = surroundings.now()
                     let engine = try makeEngine(configuration)
                     do {
                         try await engine.runner.load()
@@ -143,7 +156,7 @@ public struct Worker: Service {
                         await engine.runner.close()
                         throw error
                     }
-                    return (engine, model)
+                    return Loaded(engine: engine, model: model, fetchedAt: fetchedAt)
                 }
                 group.addTask {
                     while true {

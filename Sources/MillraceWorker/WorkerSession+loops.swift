@@ -113,11 +113,13 @@ extension WorkerSession {
     }
 
     func heartbeatLoop() async throws {
-        // The first one comes at once: it says that the model is loaded.
+        // The first one comes at once: it says that the model is loaded, and how it came to that.
+        var isStartTold = false
         while !Task.isCancelled {
             let items = held.heartbeatItems()
             do {
-                try await beat(items)
+                try await beat(items, start: isStartTold ? nil : start)
+                isStartTold = true
             } catch let error as MillraceError where error.code == .workerUnknown {
                 held.restore(items)
                 await registerAgain()
@@ -135,9 +137,9 @@ extension WorkerSession {
         }
     }
 
-    private func beat(_ items: [HeartbeatRequest.Item]) async throws {
+    private func beat(_ items: [HeartbeatRequest.Item], start: ColdStart.Marks? = nil) async throws {
         let answer: HeartbeatResponse = try await gateway.call(
-            "/v1/worker/heartbeat", HeartbeatRequest(worker: registration.worker, readyAt: readyAt, items: items),
+            "/v1/worker/heartbeat", HeartbeatRequest(worker: registration.worker, readyAt: readyAt, start: start, items: items),
             timeout: .seconds(5), patience: .seconds(2))
         for (item, verdict) in zip(items, answer.verdicts) {
             switch verdict {

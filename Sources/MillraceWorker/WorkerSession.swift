@@ -16,6 +16,8 @@ struct WorkerSession: Sendable {
     let transfer: BlobTransfer
     let scratchFolder: String
     let readyAt: Timestamp
+    /// How this worker started.
+    let start: ColdStart.Marks
     let surroundings: Surroundings
     let logger: Logger
     let held: HeldJobs
@@ -39,7 +41,8 @@ struct WorkerSession: Sendable {
 
     init(
         registration: RegisterRequest, welcome: RegisterResponse, engine: Worker.Engine, gateway: GatewayConnection,
-        transfer: BlobTransfer, patienceIdle: Duration, control: EventLoopExecutor, scratchFolder: String, readyAt: Timestamp, marks: (any RiskMarks)?, surroundings: Surroundings, logger: Logger
+        transfer: BlobTransfer, patienceIdle: Duration, control: EventLoopExecutor, scratchFolder: String, start: ColdStart.Marks, marks: (any RiskMarks)?,
+        surroundings: Surroundings, logger: Logger
     ) {
         self.registration = registration
         configuration = welcome.configuration
@@ -50,7 +53,8 @@ struct WorkerSession: Sendable {
         self.patienceIdle = patienceIdle
         self.control = control
         self.scratchFolder = scratchFolder
-        self.readyAt = readyAt
+        readyAt = start.readyAt
+        self.start = start
         self.surroundings = surroundings
         self.logger = logger
         let (held, stages) = (HeldJobs(), StageClock())

@@ -19,8 +19,10 @@ struct SimulateCommand: AsyncParsableCommand {
     @Flag(help: "Succeed only if a seed breaks the fence: for a build without it.") var expectUnfenced = false
     @Option(help: "Print this many last lines of each log.") var log = 0
     @Option(help: "Stop after this many seeds that failed.") var failures = 3
+    @Option(help: "In place of the queue, run so many days of a fleet whose machines are taken away.") var fleetDays: Int?
 
     func run() async throws {
+        if let fleetDays { return try await runFleet(fleetDays) }
         let folder = try scratchFolder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
         var settings = SimulationSettings()
@@ -51,6 +53,14 @@ struct SimulateCommand: AsyncParsableCommand {
             throw ExitCode(isCaught ? 0 : 1)
         }
         if summary.failed > 0 { throw ExitCode(1) }
+    }
+
+    private func runFleet(_ days: Int) async throws {
+        var settings = ScalingWorldSettings()
+        settings.days = days
+        let report = try await ScalingWorld(seed: seed ?? first, settings).run()
+        print("seed \(seed ?? first): days=\(days) \(report)")
+        guard report.keepsAllPromises else { throw ExitCode(1) }
     }
 
     /// The arguments that give this run again.

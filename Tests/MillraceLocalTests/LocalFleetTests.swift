@@ -1,18 +1,20 @@
 import Foundation
 import Logging
 import MillraceCloud
+import MillraceConformance
 import MillraceCore
-import MillraceLocal
 import ServiceLifecycle
 import Testing
+
+@testable import MillraceLocal
 
 @Suite(.timeLimit(.minutes(1))) struct LocalFleetTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-fleet-\(UInt64.random(in: 0...UInt64.max))").path
 
-    private func fleet(running script: String, gpus: GPUSet = GPUSet(count: 0, visible: nil)) throws -> LocalFleet {
+    private func fleet(running script: String, slots: WorkerSlots = WorkerSlots()) throws -> LocalFleet {
         try LocalFleet(
             logFolder: folder, environment: ["PATH": "/usr/bin:/bin"], drainLimit: { _ in .seconds(20) }, surroundings: .system,
-            logger: Logger(label: "test"), gpus: gpus, usesGPU: { $0 != "cpu" }
+            logger: Logger(label: "test"), slots: slots, usesGPU: { $0 != "cpu" }
         ) { _, _, instance in
             ("/bin/sh", ["-c", script, instance])
         }
@@ -31,6 +33,32 @@ import Testing
             await group.triggerGracefulShutdown()
             try await tasks.waitForAll()
         }
+    }
+
+    @Test(arguments: FleetConformance.cases)
+    func `keeps the promises of a fleet`(_ promise: FleetCase) async throws {
+        try await promise.run { room, body in
+            let fleet = try fleet(running: "trap 'exit 0' TERM; echo $$ > \(folder)/$0; while :; do sleep 0.02; done", slots: WorkerSlots(cpuSlots: room))
+            try await running(fleet) { fleet in
+                try await body(
+                    FleetSubject(fleet, advance: { await Task.yield() }) { instance in
+                        let file = "\(folder)/\(instance)"
+                        while (try? String(contentsOfFile: file, encoding: .utf8))?.hasSuffix("\n") != true { await Task.yield() }
+                        kill(pid_t(try String(contentsOfFile: file, encoding: .utf8).trimmingCharacters(in: .newlines))!, SIGKILL)
+                    })
+            }
+        }
+    }
+
+    @Test func `a machine without a free slot, or GPU, says so`() {
+        let cpu = WorkerSlots(cpuSlots: 2)
+        #expect(cpu.placed(usesGPU: false, [nil]) == "a slot")
+        #expect(cpu.placed(usesGPU: true, [nil, nil]) == "all 2 slots of this machine are taken")
+        let gpu = WorkerSlots(gpus: GPUSet(count: 2, visible: nil), cpuSlots: 1, workersPerGPU: 1)
+        #expect(gpu.placed(usesGPU: true, [nil, "0"]) == "1")
+        #expect(gpu.placed(usesGPU: true, ["1", "0"]) == "each of the GPUs 0, 1 has a worker")
+        #expect(gpu.placed(usesGPU: false, ["1", "0"]) == "a slot")
+        #expect(WorkerSlots().placed(usesGPU: false, Array(repeating: nil, count: 1000)) == "a slot")
     }
 
     @Test func `the same target twice starts no more than it asks for`() async throws {
@@ -55,7 +83,7 @@ import Testing
         try before.run()
         // Its environment is there once it speaks.
         _ = up.fileHandleForReading.availableData
-        try await running(fleet(running: script, gpus: gpus)) { fleet in
+        try await running(fleet(running: script, slots: WorkerSlots(gpus: gpus))) { fleet in
             let info = FleetInstance(id: "local:before", endpoint: "ocr", variant: "a", phase: .running, startedAt: .init(milliseconds: 0))
             #expect(fleet.adopt(info, process: before.processIdentifier))
             try await fleet.reconcile(target(3))
@@ -126,5 +154,14 @@ import Testing
         let info = FleetInstance(id: "local:x", endpoint: "ocr", variant: "a", phase: .running, startedAt: .init(milliseconds: 0))
         #expect(!fleet.adopt(info, process: 1 << 22))
         #expect(!fleet.adopt(info, process: getpid()))
+    }
+}
+
+extension WorkerSlots {
+    fileprivate func placed(usesGPU: Bool, _ taken: [String?]) -> String {
+        switch next(usesGPU: usesGPU, taken: taken) {
+        case .success(let gpu): gpu ?? "a slot"
+        case .failure(let problem): problem.message
+        }
     }
 }

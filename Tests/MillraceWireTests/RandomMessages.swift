@@ -22,6 +22,7 @@ struct RandomMessages {
     mutating func heartbeatRequest() -> HeartbeatRequest {
         HeartbeatRequest(
             worker: id(), readyAt: maybe { $0.time() },
+            start: maybe { .init(startedAt: $0.time(), registeredAt: $0.time(), fetchedAt: $0.time(), loadedAt: $0.time(), readyAt: $0.time()) },
             items: list {
                 .init(job: $0.id(), token: $0.id(), progress: $0.maybe { $0.progress() }, logs: $0.list { $0.line() },
                     checkpoint: $0.maybe { .init(file: $0.file(), position: $0.value()) })

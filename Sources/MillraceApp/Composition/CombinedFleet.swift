@@ -12,7 +12,9 @@ struct CombinedFleet: Fleet {
         let choice = choices[target.endpoint] ?? .any
         let here = try await staying(in: local, target)
         // Those of the other kind that are there, because the choice has changed, count and are let go by the policy.
-        try await joined.reconcile(target.wanting(choice == .local ? 0 : target.desired - here))
+        do {
+            try await joined.reconcile(target.wanting(choice == .local ? 0 : target.desired - here))
+        } catch is FleetProblem where choice != .joined {}
         let there = try await staying(in: joined, target)
         try await local.reconcile(target.wanting(choice == .joined ? 0 : target.desired - there))
     }

@@ -6,7 +6,6 @@ import MillraceGateway
 struct GatewaySettings: Sendable {
     let settings: Settings
     let data: DataDirectory
-    let startFailures: StartFailures
     let surroundings: Surroundings
 
     func configuration() throws -> GatewayConfiguration {
@@ -20,8 +19,8 @@ struct GatewaySettings: Sendable {
             authentication: settings.authentication == .required ? .required : .none,
             webhooks: WebhookSettings(secrets: [try WebhookSecret(webhookSecret)], allowedHosts: settings.webhookAllowedHosts),
             blobURLKey: Array(key), version: MillraceVersion.current, effectiveSettings: EffectiveSettings(settings: settings, data: data).json)
-        configuration.startProblem = { [startFailures] in startFailures.problem(of: $0) }
         configuration.tls = settings.tls
+        configuration.currency = settings.currency
         configuration.leaseDuration = settings.lease
         // A cancellation must be seen within a second, and several heartbeats must fit into a lease.
         configuration.heartbeat = min(.milliseconds(500), settings.lease / 4)
@@ -56,6 +55,11 @@ struct EffectiveSettings {
                 "secret": "(redacted)", "allowedHosts": .array(settings.webhookAllowedHosts.map { .string($0) }),
             ],
             "file": settings.file.map { .string($0) } ?? .null,
+            "currency": .string(settings.currency),
+            "fleet": [
+                "slots": settings.fleet.slots.map { .integer(Int64($0)) } ?? .null,
+                "workersPerGPU": settings.fleet.workersPerGPU.map { .integer(Int64($0)) } ?? .null,
+            ],
             "endpoints": .object(Dictionary(uniqueKeysWithValues: settings.endpoints.map { ($0.name, Self.json(of: $0)) })),
         ]
     }
@@ -78,11 +82,7 @@ struct EffectiveSettings {
                 "pagesMax": .integer(Int64(endpoint.limits.pagesMax)), "pixelsMax": .integer(endpoint.limits.pixelsMax),
                 "rowsMax": .integer(Int64(endpoint.limits.rowsMax)),
             ],
-            "scaling": [
-                "min": .integer(Int64(endpoint.scaling.min)), "max": .integer(Int64(endpoint.scaling.max)),
-                "idle": .string(Quantity.shown(endpoint.scaling.idle)), "drain": .string(Quantity.shown(endpoint.scaling.drain)),
-                "policy": ["targetWait": .string(Quantity.shown(endpoint.scaling.targetWait))],
-            ],
+            "scaling": json(of: endpoint.scaling),
             "runLimit": .string(Quantity.shown(endpoint.runLimit)), "retention": .string(Quantity.shown(endpoint.retention)),
             "checkpointInterval": .string(Quantity.shown(endpoint.checkpointInterval)),
             "timeToLive": endpoint.timeToLive.map { .string(Quantity.shown($0)) } ?? .null,
@@ -90,6 +90,45 @@ struct EffectiveSettings {
             "retentionMax": endpoint.retentionMax.map { .integer(Int64($0)) } ?? .null,
             "quotas": ["endpoint": json(of: endpoint.quotas.endpoint), "tenant": json(of: endpoint.quotas.tenant)],
         ]
+    }
+
+    private static func json(of scaling: ScalingConfiguration) -> JSONValue {
+        func pace(_ pace: ScalingConfiguration.Pace) -> JSONValue {
+            [
+                "stabilization": .string(Quantity.shown(pace.stabilization)),
+                "workersMax": pace.workersMax.map { .integer(Int64($0)) } ?? .null,
+            ]
+        }
+        let policy: JSONValue =
+            switch scaling.policy {
+            case .targetWait(let wait): ["targetWait": .string(Quantity.shown(wait))]
+            case .step(let steps): ["step": .array(steps.map { ["from": .integer(Int64($0.from)), "workers": .integer(Int64($0.workers))] })]
+            case .backlogPerWorker(let jobs): ["backlogPerWorker": .number(jobs)]
+            case .always(let workers): ["always": .integer(Int64(workers))]
+            }
+        return [
+            "min": .integer(Int64(scaling.min)), "max": .integer(Int64(scaling.max)), "policy": policy,
+            "idle": scaling.idle.map { .string(Quantity.shown($0)) } ?? .null, "drain": .string(Quantity.shown(scaling.drain)),
+            "up": pace(scaling.up), "down": pace(scaling.down),
+            "schedule": .array(
+                scaling.schedule.map { entry in
+                    [
+                        "from": .string(clock(entry.from)), "to": .string(clock(entry.until)), "timeZone": .string(entry.timeZone),
+                        "days": .array(ScalingConfiguration.Weekday.allCases.filter(entry.days.contains).map { .string($0.rawValue) }),
+                        "min": .integer(Int64(entry.min)),
+                    ]
+                }),
+            "budget": [
+                "gpuHoursPerDayMax": scaling.budget.gpuHoursPerDayMax.map { .number($0) } ?? .null,
+                "costPerHourMax": scaling.budget.costPerHourMax.map { .number($0) } ?? .null, "warnAt": .number(scaling.budget.warnAt),
+            ],
+            "price": scaling.price.map { .number($0) } ?? .null,
+        ]
+    }
+
+    private static func clock(_ minutes: Int) -> String {
+        let (hour, minute) = minutes.quotientAndRemainder(dividingBy: 60)
+        return (hour < 10 ? "0\(hour)" : "\(hour)") + (minute < 10 ? ":0\(minute)" : ":\(minute)")
     }
 
     private static func json(of quota: Quota) -> JSONValue {

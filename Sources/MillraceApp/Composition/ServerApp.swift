@@ -38,12 +38,9 @@ public struct ServerApp: Sendable {
         try await warnOfForgottenJobs(in: store)
         let firstKey = try await FirstStart(store: store, settings: settings, data: data, surroundings: surroundings).run()
         let blobs = try DirectoryBlobStore(root: data.blobs)
-        let startFailures = StartFailures()
         let joined = makeJoinedFleet()
         let gateway = try Gateway(
-            configuration: try GatewaySettings(
-                settings: settings, data: data, startFailures: startFailures, surroundings: surroundings
-            ).configuration(),
+            configuration: try GatewaySettings(settings: settings, data: data, surroundings: surroundings).configuration(),
             queue: JobQueue(store, surroundings: surroundings, metrics: metrics), blobs: blobs, joined: joined, prometheus: metrics,
             surroundings: surroundings, logger: logger)
         let fleet = try makeFleet(data)
@@ -51,16 +48,20 @@ public struct ServerApp: Sendable {
         try await adoption.run()
         data.removeScratch(except: try await fleet.instances().map(\.id))
         joined.expect(try await store.workers())
-        let source = StoreScalingSource(
-            store: store, endpoints: settings.endpoints, lease: settings.lease, data: data, adoption: adoption, joined: joined, startFailures: startFailures,
-            leader: Leader(store, role: .scaling, for: settings.lease, surroundings: surroundings), surroundings: surroundings)
+        let traces = WorkerTraces(
+            adopt: { adoption.adopt($0) }, jobsAtRisk: { data.jobsAtRisk(of: $0).union(joined.takeJobsAtRisk(of: $0)) },
+            forget: { data.forgetAtRisk(of: $0) },
+            // Where a network lies between, it may be that which is silent; the fleet of joined machines notices when one is gone.
+            silenceMax: { $0.hasPrefix(JoinedFleet.prefix) ? JoinedFleet.silenceMax : .zero })
         let announcer = Announcer(gateway: gateway, settings: settings, data: data, firstKey: firstKey, announce: announce)
         let all = CombinedFleet(local: fleet, joined: joined, choices: Dictionary(settings.endpoints.map { ($0.name, $0.fleet) }) { $1 })
         warnOfPlainText()
         // Stopped in reverse: first the workers drain, while the gateway still takes their last words.
         try await run((gateway.tls.map { [$0] } ?? []) + [
             gateway.publicServer, gateway.workerServer, gateway.deliveries, rescue(store), retention(store, blobs), fleet,
-            Autoscaler(source: source, fleet: all, policy: BacklogPolicy(), surroundings: surroundings, logger: logger), announcer,
+            ScalingController(
+                store: store, fleet: all, endpoints: settings.endpoints, lease: settings.lease, traces: traces, surroundings: surroundings,
+                logger: logger), announcer,
         ])
     }
 
@@ -96,7 +97,10 @@ public struct ServerApp: Sendable {
         return try LocalFleet(
             logFolder: data.workerLogs, environment: WorkerEnvironment.make(from: environment),
             drainLimit: { drains[$0] ?? ScalingConfiguration().drain }, surroundings: surroundings, logger: logger,
-            gpus: GPUSet(count: ModelDevice.gpuCount, visible: environment[GPUSet.variable]), usesGPU: { !onCPU.contains($0) },
+            slots: WorkerSlots(
+                gpus: GPUSet(count: ModelDevice.gpuCount, visible: environment[GPUSet.variable]), cpuSlots: settings.fleet.slots,
+                workersPerGPU: settings.fleet.workersPerGPU),
+            usesGPU: { !onCPU.contains($0) },
             cleanUp: { data.removeScratch(of: $0) }
         ) { endpoint, variant, instance in
             var arguments = [

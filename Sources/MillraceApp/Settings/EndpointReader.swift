@@ -79,7 +79,7 @@ struct EndpointReader {
             if let value = reader.integer("pixelsMax", &faults, in: 1...Int.max) { endpoint.limits.pixelsMax = Int64(value) }
             if let value = reader.integer("rowsMax", &faults, in: 1...Int.max) { endpoint.limits.rowsMax = value }
         }
-        reader.mapping("scaling", &faults) { reader, faults in fill(&endpoint.scaling, from: &reader, &faults) }
+        reader.mapping("scaling", &faults) { reader, faults in ScalingReader.fill(&endpoint.scaling, from: &reader, &faults) }
         if let value = reader.string("callback", &faults) {
             endpoint.callback = value
             do { try Gateway.checkCallback(value) } catch {
@@ -110,19 +110,6 @@ struct EndpointReader {
             quota.rate?.burst = burst
         }
         return quota
-    }
-
-    private func fill(_ scaling: inout ScalingConfiguration, from reader: inout MappingReader, _ faults: inout Faults) {
-        if let value = reader.integer("min", &faults) { scaling.min = value }
-        if let value = reader.integer("max", &faults, in: 0...10_000) { scaling.max = value } else { scaling.max = max(scaling.max, scaling.min) }
-        if let value = reader.duration("idle", &faults) { scaling.idle = value }
-        if let value = reader.duration("drain", &faults) { scaling.drain = value }
-        reader.mapping("policy", &faults) { reader, faults in
-            if let value = reader.duration("targetWait", &faults) { scaling.targetWait = value }
-        }
-        if scaling.min > scaling.max {
-            faults.add("\"\(reader.full("min"))\" (\(scaling.min)) is greater than \"\(reader.full("max"))\" (\(scaling.max))")
-        }
     }
 }
 

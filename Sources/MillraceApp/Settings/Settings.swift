@@ -31,10 +31,23 @@ public struct Settings: Sendable, Equatable {
     /// Hosts to which webhooks may go although their address is private.
     public var webhookAllowedHosts: [String] = []
     public var endpoints: [EndpointConfiguration] = []
+    /// In which prices are told and shown.
+    public var currency = "USD"
+    public var fleet = FleetSettings()
     /// The file that was read, `nil` when there was none.
     public var file: String?
 
     public init() {}
+
+    /// What this machine may give to workers.
+    public struct FleetSettings: Sendable, Equatable {
+        /// Workers without a GPU of their own at once; `nil`: as many as the endpoints may have.
+        public var slots: Int?
+        /// Workers at once on each GPU; `nil`: as many as the endpoints may have, spread evenly.
+        public var workersPerGPU: Int?
+
+        public init() {}
+    }
 
     /// Whether only this machine can reach the server.
     public var isLoopback: Bool {

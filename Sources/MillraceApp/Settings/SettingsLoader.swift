@@ -84,6 +84,11 @@ public enum SettingsLoader {
             if let value = reader.string("secret", &faults) { settings.webhookSecret = value }
             if let value = reader.strings("allowedHosts", &faults) { settings.webhookAllowedHosts = value }
         }
+        if let value = reader.value("currency", "the three letters of a currency, such as EUR", &faults, { $0.scalar.flatMap { $0.string.isCurrency ? $0.string : nil } }) { settings.currency = value }
+        reader.mapping("fleet", &faults) { reader, faults in
+            settings.fleet.slots = reader.integer("slots", &faults, in: 0...10_000)
+            settings.fleet.workersPerGPU = reader.integer("workersPerGPU", &faults, in: 1...1000)
+        }
         if let node = reader.take("endpoints") {
             var endpoints = MappingReader(node, path: "endpoints", faults: &faults)
             settings.endpoints = endpoints.takeAll().compactMap { endpointReader.read($0.key, $0.node, &faults) }
@@ -136,4 +141,8 @@ public enum SettingsLoader {
             faults.add("the webhook secret must be whsec_ and base64 (24 to 64 bytes)")
         }
     }
+}
+
+extension String {
+    fileprivate var isCurrency: Bool { utf8.count == 3 && allSatisfy { $0.isASCII && $0.isUppercase } }
 }

@@ -63,6 +63,8 @@ enum JobText {
         add("attempt", job.attempt > 0 ? "\(job.attempt) of \(job.attemptsMax)" : nil)
         add("crashes", job.crashes > 0 ? "\(job.crashes)" : nil)
         add("worker", job.worker?.description)
+        add("cold start", job.coldStart.map(ScalingText.coldStart))
+        add("cost", job.cost.map { "\(ScalingText.money($0.amount)) \($0.currency)" })
         add("progress", progress(job.progress))
         for input in job.inputs { add("input", "\(input.filename ?? input.name) (\(input.mediaType), \(Quantities.bytes(input.bytes)))") }
         for (name, value) in job.parameters.sorted(by: { $0.key < $1.key }) {

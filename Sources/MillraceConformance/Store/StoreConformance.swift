@@ -13,7 +13,7 @@ public enum StoreConformance {
     public static let cases: [StoreCase] = [
         admission, door, ordering, fairness, concurrency, leasing, waiting, fencing, endings, inlineOutputs, crashes, deadlines, control,
         modes, bulk, retention, deliveries, blobs, listing, events, history, standing, registry, leadership,
-        clock,
+        clock, scaling,
     ].flatMap(\.self)
 
     static func promise(_ name: String, _ body: @escaping @Sendable (StoreBench) async throws -> Void) -> StoreCase {

@@ -62,16 +62,3 @@ public struct BatchingPolicy: Sendable, Codable, Equatable {
 
     public init() {}
 }
-
-public struct ScalingConfiguration: Sendable, Codable, Equatable {
-    public var min = 0
-    public var max = 1
-    /// The queueing delay that more workers are started to keep.
-    public var targetWait: Duration = .seconds(10)
-    /// How long a worker without work stays.
-    public var idle: Duration = .seconds(30)
-    /// How long a stopping worker may finish what it holds.
-    public var drain: Duration = .seconds(60)
-
-    public init() {}
-}

@@ -30,7 +30,7 @@ extension JSONWriter {
     }
 
     /// A value of a type that is too seldom written to have a form of its own here.
-    mutating func seldom(_ value: some Encodable) {
+    public mutating func seldom(_ value: some Encodable) {
         guard let text = try? MillraceJSON.string(value) else { return isValid = false }
         raw(text)
     }

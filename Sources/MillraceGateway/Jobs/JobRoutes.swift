@@ -7,6 +7,7 @@ import MillraceWire
 /// Reading and steering jobs.
 struct JobRoutes: Sendable {
     let queue: JobQueue
+    let accounts: ScalingAccounts
     let surroundings: Surroundings
     let waitMax: Duration
 
@@ -46,6 +47,8 @@ struct JobRoutes: Sendable {
         }
         var resource = JobResource(job, now: surroundings.now())
         resource.queue = try await standing(of: job)
+        resource.coldStart = try await accounts.coldStart(of: job)
+        resource.cost = try await accounts.cost(of: job)
         return try .json(resource)
     }
 

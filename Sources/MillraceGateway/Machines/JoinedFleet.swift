@@ -45,7 +45,13 @@ public final class JoinedFleet: Fleet {
     }
 
     public func reconcile(_ target: FleetTarget) async throws {
-        change { $0.ledger.reconcile(target, device: device(target.endpoint), at: surroundings.now()) { surroundings.makeID() } }
+        let missing = state.withLock { state in
+            state.ledger.reconcile(target, device: device(target.endpoint), at: surroundings.now()) { surroundings.makeID() }
+        }
+        wakeAll()
+        guard missing == 0 else {
+            throw FleetProblem(.capacity, "\(missing) more would need a free slot on a joined machine that takes workers of \"\(target.endpoint)\"")
+        }
     }
 
     public func instances() async throws -> [FleetInstance] {
@@ -126,11 +132,6 @@ extension JoinedFleet {
             return state.nextWaiter
         }
         return (stream, id)
-    }
-
-    private func change(_ body: (inout State) -> Int) {
-        _ = state.withLock { body(&$0) }
-        wakeAll()
     }
 
     private func wakeAll() {

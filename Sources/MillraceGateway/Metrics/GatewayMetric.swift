@@ -6,6 +6,10 @@ public enum GatewayMetric: String, CaseIterable, Sendable {
     case uptimeSeconds = "millrace_uptime_seconds"
     case workers = "millrace_workers"
     case oldestReadySeconds = "millrace_oldest_ready_seconds"
+    case fleetWorkers = "millrace_fleet_workers"
+    case fleetState = "millrace_fleet_state"
+    case workerSecondsToday = "millrace_worker_seconds_today"
+    case costToday = "millrace_cost_today"
 
     public enum Kind: String, Sendable { case counter, histogram, gauge }
 
@@ -13,7 +17,7 @@ public enum GatewayMetric: String, CaseIterable, Sendable {
         switch self {
         case .httpRequests: .counter
         case .httpSeconds: .histogram
-        case .buildInfo, .uptimeSeconds, .workers, .oldestReadySeconds: .gauge
+        case .buildInfo, .uptimeSeconds, .workers, .oldestReadySeconds, .fleetWorkers, .fleetState, .workerSecondsToday, .costToday: .gauge
         }
     }
 
@@ -23,8 +27,9 @@ public enum GatewayMetric: String, CaseIterable, Sendable {
         case .httpSeconds: ["route"]
         case .buildInfo: ["version"]
         case .uptimeSeconds: []
-        case .workers: ["endpoint", "variant", "state"]
-        case .oldestReadySeconds: ["endpoint", "variant"]
+        case .workers, .fleetState, .workerSecondsToday: ["endpoint", "variant", "state"]
+        case .fleetWorkers: ["endpoint", "variant", "kind"]
+        case .oldestReadySeconds, .costToday: ["endpoint", "variant"]
         }
     }
 
@@ -35,6 +40,10 @@ public enum GatewayMetric: String, CaseIterable, Sendable {
         case .buildInfo: "Always 1; the label is the version that runs"
         case .uptimeSeconds: "Time since the gateway's start"
         case .workers: "Workers that are known: starting, idle, busy or draining"
+        case .fleetWorkers: "Workers that a fleet's controller wants, has, starts and drains"
+        case .fleetState: "1 for the state that a fleet is in, 0 for the others: out of capacity, backing off, over its budget..."
+        case .workerSecondsToday: "Time of workers since midnight in UTC, busy and idle; from being wanted to their end"
+        case .costToday: "Cost of workers since midnight in UTC, in the currency of the settings"
         case .oldestReadySeconds: "How long the job that has waited longest for a worker waits now"
         }
     }

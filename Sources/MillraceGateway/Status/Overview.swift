@@ -6,7 +6,6 @@ import MillraceWire
 struct Overview: Sendable {
     let queue: JobQueue
     let directory: EndpointDirectory
-    let startProblem: @Sendable (_ endpoint: String) -> String?
 
     func endpoints() async throws -> [EndpointResource] {
         let state = try await state()
@@ -22,10 +21,13 @@ struct Overview: Sendable {
         var backlog: [VariantBacklog]
         var workers: [WorkerRecord]
         var modes: [EndpointModeRecord]
+        var fleets: [FleetStatus]
     }
 
     private func state() async throws -> State {
-        State(backlog: try await queue.backlog(), workers: try await queue.workers(), modes: try await queue.modes())
+        State(
+            backlog: try await queue.backlog(), workers: try await queue.workers(), modes: try await queue.modes(),
+            fleets: try await queue.fleets().map(\.status))
     }
 
     func workers() async throws -> [WorkerResource] {
@@ -40,13 +42,14 @@ struct Overview: Sendable {
     private func resource(of endpoint: EndpointConfiguration, _ state: State) -> EndpointResource {
         let own = state.backlog.filter { $0.endpoint == endpoint.name }
         let mode = state.modes.first { $0.endpoint == endpoint.name }
+        let fleet = state.fleets.first { $0.endpoint == endpoint.name && $0.variant == endpoint.variant }
         return EndpointResource(
             name: endpoint.name, model: endpoint.manifest.name, modelVersion: endpoint.modelVersion,
             description: endpoint.manifest.description, variant: endpoint.variant, accepts: endpoint.manifest.accepts,
             parameters: endpoint.manifest.parameters, mode: mode?.mode ?? .open, modeSince: mode?.since, modeReason: mode?.reason,
             queued: own.reduce(0) { $0 + $1.ready + $1.scheduled }, scheduled: own.reduce(0) { $0 + $1.scheduled },
             running: own.reduce(0) { $0 + $1.running }, workers: state.workers.count { $0.endpoint == endpoint.name },
-            bytesMax: endpoint.limits.bytesMax, problem: startProblem(endpoint.name))
+            bytesMax: endpoint.limits.bytesMax, problem: fleet?.problem)
     }
 }
 
@@ -55,6 +58,16 @@ extension WorkerRecord {
         if draining { return "draining" }
         if readyAt == nil { return "starting" }
         return jobsHeld > 0 ? "busy" : "idle"
+    }
+}
+
+extension FleetStatus {
+    /// Why no worker comes, when that is so.
+    var problem: String? {
+        switch state {
+        case .outOfCapacity, .backingOff, .failing: cause
+        case .asleep, .steady, .starting, .draining, .overBudget: nil
+        }
     }
 }
 
@@ -84,6 +97,7 @@ extension Overview {
         gauge(
             .workers,
             counts.map { (["endpoint": $0.key[0], "variant": $0.key[1], "state": $0.key[2]], Double($0.value.count)) })
+        try await addScaling(to: &text)
         return text.description
     }
 

@@ -148,6 +148,7 @@ struct WorkerRoutes: Sendable {
         try await checkHolder(of: body.worker, context)
         // First: a worker that is not known registers and asks again, and nothing is written twice.
         let draining = try await queue.touch(body.worker, readyAt: body.readyAt)
+        if let start = body.start { try await keep(start, of: body.worker) }
         var renewals: [LeaseRenewal] = []
         for item in body.items {
             renewals.append(
@@ -157,6 +158,13 @@ struct WorkerRoutes: Sendable {
         }
         let verdicts = renewals.isEmpty ? [] : try await queue.renew(renewals)
         return try .json(HeartbeatResponse(verdicts: verdicts.map { .init($0) }, draining: draining))
+    }
+
+    /// How a worker started, said once.
+    private func keep(_ marks: ColdStart.Marks, of id: WorkerID) async throws {
+        guard let worker = try await queue.workers().first(where: { $0.id == id }) else { return }
+        try await queue.keep(
+            ColdStart(instance: worker.instance, endpoint: worker.endpoint, variant: worker.variant, worker: id, marks: marks))
     }
 
     private func settle(_ request: Request, _ context: GatewayContext) async throws -> Response {

@@ -51,6 +51,10 @@ extension JobQueue: WorkerRegistry {
         try await observed("drain") { _ in try await store.drain(workers, by: leader) }
     }
 
+    public func recall(_ workers: [WorkerID]) async throws {
+        try await observed("recall") { _ in try await store.recall(workers) }
+    }
+
     public func deregister(_ worker: WorkerID) async throws {
         try await observed("deregister") { _ in try await store.deregister(worker) }
     }

@@ -13,6 +13,7 @@ extension InMemoryState {
         }
         entries[job.id]?.job = job
         list(job)
+        scaling.count(job, from: old)
         useBlobs(transition, from: old)
         if let worker = transition.workerChanged(from: old) { workers[worker]?.idleSince = now }
         append(transition, at: now)

@@ -33,6 +33,18 @@ extension InMemoryStore: WorkerRegistry {
         }
     }
 
+    public func recall(_ workers: [WorkerID]) async throws {
+        write { state in
+            for id in workers where state.workers[id] != nil {
+                state.workers[id]?.draining = true
+                for job in state.runningByExpiry(where: { $0.lease?.worker == id }) {
+                    if let transition = JobTransition.giveBack(job, in: surroundings) { state.apply(transition, at: surroundings.now()) }
+                }
+                state.topics.insert(.worker)
+            }
+        }
+    }
+
     public func deregister(_ worker: WorkerID) async throws {
         write { state in
             for job in state.runningByExpiry(where: { $0.lease?.worker == worker }) {

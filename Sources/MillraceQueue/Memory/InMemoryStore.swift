@@ -83,6 +83,7 @@ struct InMemoryState: Sendable {
     var lastRequests: [WorkerID: Int64] = [:]
     var deliveries: [DeliveryID: Outgoing] = [:]
     var keys: [KeyID: KeyRecord] = [:]
+    var scaling = ScalingMemory()
     /// What the step that runs now has changed.
     var topics: Set<StoreChanges.Topic> = []
 }

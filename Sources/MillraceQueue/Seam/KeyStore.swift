@@ -43,4 +43,4 @@ public struct KeyRecord: Sendable, Codable, Equatable, Identifiable {
 
 /// Everything that one database keeps for Millrace.
 public typealias Store = JobStore & BlobCatalog & WorkerRegistry & DeliveryStore & KeyStore & LeadershipStore & EndpointControl
-    & ClockKeeper
+    & ClockKeeper & ScalingStore

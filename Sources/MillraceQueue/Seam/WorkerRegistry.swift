@@ -12,6 +12,9 @@ public protocol WorkerRegistry: Sendable {
     /// Marks workers as draining; from then on `lease` gives them nothing.
     /// - Throws: `leadership_lost`.
     func drain(_ workers: [WorkerID], by leader: Leadership?) async throws
+    /// Marks workers as draining and gives what they hold back at once, uncounted: they will be taken away. Their next words find their
+    /// leases lost. Needs no leader: that a worker goes is a fact, and saying it twice changes nothing.
+    func recall(_ workers: [WorkerID]) async throws
     /// Removes a worker that says goodbye. What it still holds is given back, uncounted.
     func deregister(_ worker: WorkerID) async throws
     func workers() async throws -> [WorkerRecord]

@@ -73,6 +73,7 @@ open class StoreProxy: Store, @unchecked Sendable {
     open func register(_ worker: WorkerRecord) async throws { try await base.register(worker) }
     open func touch(_ worker: WorkerID, readyAt: Timestamp?) async throws -> Bool { try await base.touch(worker, readyAt: readyAt) }
     open func drain(_ workers: [WorkerID], by leader: Leadership?) async throws { try await base.drain(workers, by: leader) }
+    open func recall(_ workers: [WorkerID]) async throws { try await base.recall(workers) }
     open func deregister(_ worker: WorkerID) async throws { try await base.deregister(worker) }
     open func workers() async throws -> [WorkerRecord] { try await base.workers() }
     open func removeWorkers(notSeenSince: Timestamp, by leader: Leadership?) async throws -> [WorkerRecord] {
@@ -104,6 +105,21 @@ open class StoreProxy: Store, @unchecked Sendable {
     open func clockWasSetBack(by step: Duration, as leader: Leadership?) async throws {
         try await base.clockWasSetBack(by: step, as: leader)
     }
+
+    // Scaling
+
+    open func keep(_ entry: ScalingEntry, within limits: ScalingLimits, by leader: Leadership?) async throws {
+        try await base.keep(entry, within: limits, by: leader)
+    }
+    open func fleets() async throws -> [FleetRecord] { try await base.fleets() }
+    open func decisions(of endpoint: String?, before cursor: Int64?, limit: Int) async throws -> [ScalingRecord] {
+        try await base.decisions(of: endpoint, before: cursor, limit: limit)
+    }
+    open func usage(from: Day, through: Day) async throws -> [WorkerUsage] { try await base.usage(from: from, through: through) }
+    open func totals() async throws -> [VariantTotals] { try await base.totals() }
+    open func keep(_ start: ColdStart) async throws { try await base.keep(start) }
+    open func coldStarts(of endpoint: String?, limit: Int) async throws -> [ColdStart] { try await base.coldStarts(of: endpoint, limit: limit) }
+    open func coldStart(ofWorkerOf job: JobID) async throws -> ColdStart? { try await base.coldStart(ofWorkerOf: job) }
 
     // Keys
 

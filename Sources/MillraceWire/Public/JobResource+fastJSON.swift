@@ -12,6 +12,14 @@ extension JobResource: FastJSON {
             writer.optional("callback", callback)
             writer.key("cancelRequested")
             writer.bool(cancelRequested)
+            if let coldStart {
+                writer.key("coldStart")
+                writer.seldom(coldStart)
+            }
+            if let cost {
+                writer.key("cost")
+                writer.seldom(cost)
+            }
             writer.key("crashes")
             writer.integer(crashes)
             writer.key("createdAt")

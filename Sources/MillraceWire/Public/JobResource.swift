@@ -33,6 +33,16 @@ public struct JobResource: Sendable, Codable, Equatable {
         /// The last attempt, until it ended or until now.
         public var runSeconds: Double?
     }
+    /// A job's share of what its endpoint's workers cost on the day on which it ended, by its own time.
+    public struct Cost: Sendable, Codable, Equatable {
+        public var amount: Double
+        public var currency: String
+
+        public init(amount: Double, currency: String) {
+            self.amount = amount
+            self.currency = currency
+        }
+    }
     /// Where a queued job stands.
     public struct Queue: Sendable, Codable, Equatable {
         /// Jobs that come before it if nothing else arrives.
@@ -79,6 +89,10 @@ public struct JobResource: Sendable, Codable, Equatable {
     public var timing: Timing
     /// Of a queued job that is asked for by its id.
     public var queue: Queue?
+    /// Of a job that waited for its worker to start, when it is asked for by its id.
+    public var coldStart: ColdStartResource?
+    /// Of a job that ended after it ran, when it is asked for by its id and its endpoint has a price. It changes until the day is over.
+    public var cost: Cost?
 
     /// - Parameter now: what a running job's `runSeconds` counts to.
     public init(_ job: Job, now: Timestamp) {

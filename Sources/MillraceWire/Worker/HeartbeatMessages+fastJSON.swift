@@ -6,22 +6,28 @@ extension HeartbeatRequest: FastJSON {
             writer.key("items")
             writer.values(items)
             writer.optional("readyAt", readyAt)
+            if let start {
+                writer.key("start")
+                writer.seldom(start)
+            }
             writer.key("worker")
             writer.value(worker)
         }
     }
 
     public init(_ reader: inout JSONReader) throws {
-        var (worker, readyAt, items) = (WorkerID?.none, Timestamp?.none, [Item]?.none)
+        var (worker, readyAt, start, items) = (WorkerID?.none, Timestamp?.none, ColdStart.Marks?.none, [Item]?.none)
         try reader.object { key, reader in
             switch key {
             case "worker": worker = try reader.value()
             case "readyAt": readyAt = try reader.optional()
+            case "start": start = try reader.null() ? nil : try reader.seldom()
             case "items": items = try reader.values()
             default: try reader.skip()
             }
         }
-        self.init(worker: try reader.required(worker, "worker"), readyAt: readyAt, items: try reader.required(items, "items"))
+        self.init(
+            worker: try reader.required(worker, "worker"), readyAt: readyAt, start: start, items: try reader.required(items, "items"))
     }
 }
 

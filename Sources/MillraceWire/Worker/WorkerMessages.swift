@@ -158,9 +158,12 @@ public struct HeartbeatRequest: Sendable, Codable, Equatable {
     public var worker: WorkerID
     /// When the model was loaded, once it is.
     public var readyAt: Timestamp?
+    /// How the worker started, until it was heard once.
+    public var start: ColdStart.Marks?
     public var items: [Item]
 
-    public init(worker: WorkerID, readyAt: Timestamp?, items: [Item]) {
+    public init(worker: WorkerID, readyAt: Timestamp?, start: ColdStart.Marks? = nil, items: [Item]) {
+        self.start = start
         self.worker = worker
         self.readyAt = readyAt
         self.items = items

@@ -1,16 +1,12 @@
 import MillraceCloud
 import MillraceCore
 
-/// Says how many workers a variant should have now. Pure: the same observation gives the same decision.
-public protocol ScalingPolicy: Sendable {
-    func decide(_ observation: VariantObservation) -> ScalingDecision
-}
-
 /// Everything a policy may know about one variant at one moment.
 public struct VariantObservation: Sendable, Equatable {
     public struct Worker: Sendable, Equatable {
         public enum Activity: Sendable, Equatable {
-            case starting
+            /// Wanted since then, and not ready yet.
+            case starting(since: Timestamp)
             case busy
             case idle(since: Timestamp)
             case draining(holdsWork: Bool)
@@ -25,6 +21,9 @@ public struct VariantObservation: Sendable, Equatable {
             self.id = id
             self.activity = activity
         }
+
+        public var isDraining: Bool { if case .draining = activity { true } else { false } }
+        public var isStarting: Bool { if case .starting = activity { true } else { false } }
     }
     public var endpoint: String
     public var variant: String
@@ -35,10 +34,12 @@ public struct VariantObservation: Sendable, Equatable {
     public var running: Int
     public var oldestReadyAt: Timestamp?
     public var workers: [Worker]
+    /// What came, what it took and how long workers needed to start, until now.
+    public var demand: DemandHistory
 
     public init(
         endpoint: String, variant: String, scaling: ScalingConfiguration, now: Timestamp, ready: Int, running: Int,
-        oldestReadyAt: Timestamp?, workers: [Worker]
+        oldestReadyAt: Timestamp?, workers: [Worker], demand: DemandHistory = DemandHistory()
     ) {
         self.endpoint = endpoint
         self.variant = variant
@@ -48,20 +49,11 @@ public struct VariantObservation: Sendable, Equatable {
         self.running = running
         self.oldestReadyAt = oldestReadyAt
         self.workers = workers
+        self.demand = demand
     }
-}
 
-public struct ScalingDecision: Sendable, Equatable {
-    /// Workers that should serve, those that drain not counted.
-    public var desired: Int
-    /// Workers that shall take no more work.
-    public var drain: [WorkerID]
-    /// When to look again if nothing happens before.
-    public var lookAgainAt: Timestamp?
-
-    public init(desired: Int, drain: [WorkerID] = [], lookAgainAt: Timestamp? = nil) {
-        self.desired = desired
-        self.drain = drain
-        self.lookAgainAt = lookAgainAt
-    }
+    /// What one busy worker does; `nil` until it has been measured.
+    public var service: ServiceMeasure? { demand.service }
+    /// From wanted to ready; `nil` until a worker has become ready.
+    public var startup: Duration? { demand.startup }
 }

@@ -1,7 +1,7 @@
 import MillraceCore
 
-/// Keeps a worker that dies before it is ready from being started again and again without a pause.
-public struct StartBackoff: Sendable, Equatable {
+/// Keeps a fleet in which starting goes wrong from starting again and again without a pause.
+public struct StartBackoff: Sendable, Codable, Equatable {
     private var failures = 0
     private var notBefore: Timestamp?
 
@@ -12,15 +12,18 @@ public struct StartBackoff: Sendable, Equatable {
 
     /// When a new worker may be started; `nil`: now.
     public func waitsUntil(_ now: Timestamp) -> Timestamp? {
-        notBefore.flatMap { $0 > now ? $0 : nil }
+        // A clock that was set back must not make it longer than it ever is.
+        notBefore.flatMap { $0 > now ? min($0, now + Self.longest) : nil }
     }
 
     public mutating func failed(at now: Timestamp) {
         failures += 1
-        notBefore = now + min(.seconds(1) * (1 << min(failures - 1, 6)), .seconds(60))
+        notBefore = now + min(.seconds(1) * (1 << min(failures - 1, 6)), Self.longest)
     }
 
     public mutating func succeeded() {
         self = StartBackoff()
     }
+
+    private static let longest: Duration = .seconds(60)
 }

@@ -1,0 +1,68 @@
+import MillraceCore
+
+/// What a fleet's budget still allows.
+struct BudgetGuard: Sendable, Equatable {
+    var use: BudgetUse
+    /// More must not serve; `nil`: no limit. Zero once the day's hours are used up.
+    var workersMax: Int?
+    /// What is nearly or entirely used up, in words.
+    var cause: String?
+    /// When it looks different if nobody does anything: the cap is reached, or the day ends.
+    var changesAt: Timestamp?
+
+    /// - Parameters:
+    ///   - usedSeconds: of workers, since midnight in UTC.
+    ///   - workers: that are there now, whatever they do.
+    init(_ scaling: ScalingConfiguration, usedSeconds: Double, workers: Int, at now: Timestamp) {
+        let budget = scaling.budget
+        let hours = usedSeconds / 3600
+        use = BudgetUse(
+            gpuHoursToday: hours, gpuHoursPerDayMax: budget.gpuHoursPerDayMax, costPerHour: scaling.price.map { $0 * Double(workers) },
+            costPerHourMax: budget.costPerHourMax)
+        if let max = budget.gpuHoursPerDayMax { guardDay(hours, max, budget.warnAt, workers, now) }
+        if let max = budget.costPerHourMax, let price = scaling.price, price > 0 { guardRate(price, max, budget.warnAt, workers) }
+    }
+
+    private mutating func guardDay(_ hours: Double, _ max: Double, _ warnAt: Double, _ workers: Int, _ now: Timestamp) {
+        // Counting ends a moment before or after the cap; what is closer than a second counts as reached.
+        if hours >= max - 1 / 3600 {
+            use.state = .reached
+            workersMax = 0
+            cause = "the budget of \(max.shown) GPU-hours a day is used up until midnight UTC"
+            changesAt = Day(of: now).end
+            return
+        }
+        if hours >= max * warnAt {
+            use.state = .warning
+            cause = "\(hours.shown) of \(max.shown) GPU-hours of today are used"
+        }
+        guard workers > 0 else { return }
+        let next = hours >= max * warnAt ? max : max * warnAt
+        changesAt = min(now + .milliseconds(Int64((next - hours) / Double(workers) * 3_600_000) + 1), Day(of: now).end)
+    }
+
+    private mutating func guardRate(_ price: Double, _ max: Double, _ warnAt: Double, _ workers: Int) {
+        // The price may divide it evenly in everything but binary.
+        let affordable = Int((max / price + 1e-9).rounded(.down))
+        workersMax = min(workersMax ?? affordable, affordable)
+        guard use.state != .reached else { return }
+        if workers >= affordable {
+            cause = "\(max.shown) an hour pay for \(affordable) \(affordable == 1 ? "worker" : "workers") at \(price.shown) each"
+            use.state = .reached
+        } else if Double(workers) * price >= max * warnAt {
+            cause = cause ?? "\(workers) workers cost \((Double(workers) * price).shown) of \(max.shown) an hour"
+            use.state = .warning
+        }
+    }
+}
+
+extension Double {
+    /// With two digits at most.
+    var shown: String {
+        let scaled = (self * 100).rounded()
+        guard scaled.isFinite, abs(scaled) < 1e15 else { return "\(self)" }
+        let (whole, rest) = Int(abs(scaled)).quotientAndRemainder(dividingBy: 100)
+        let fraction = rest == 0 ? "" : rest % 10 == 0 ? ".\(rest / 10)" : rest < 10 ? ".0\(rest)" : ".\(rest)"
+        return (scaled < 0 ? "-" : "") + "\(whole)" + fraction
+    }
+}

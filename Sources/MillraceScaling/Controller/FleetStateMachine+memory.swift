@@ -1,0 +1,40 @@
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+
+// What lasts of a controller.
+extension FleetStateMachine {
+    private struct Memory: Codable {
+        var policy: PolicyMemory
+        var demand: DemandHistory
+        var backoff: StartBackoff
+        var problem: FleetProblem?
+        var earlyDeaths: Int
+        var meter: UsageMeter
+        var admitted: Int
+        var ended: Int
+        var run: Duration
+        var busySinceEnd: Duration
+        var starting: [InstanceID: Timestamp]
+        var speech: DecisionSpeech
+    }
+
+    var memory: String {
+        let memory = Memory(
+            policy: policyMemory, demand: demand, backoff: backoff, problem: problem, earlyDeaths: earlyDeaths, meter: meter,
+            admitted: totals?.admitted ?? 0, ended: totals?.ended ?? 0, run: totals?.run ?? .zero, busySinceEnd: busySinceEnd,
+            starting: starting, speech: speech)
+        // A number that JSON has no form for costs the memory, not the controller.
+        return (try? MillraceJSON.string(memory)) ?? "{}"
+    }
+
+    /// Goes on where another was. What a version of another age has written is forgotten, but for what people see.
+    public init(_ record: FleetRecord) {
+        self.init(endpoint: record.status.endpoint, variant: record.status.variant, at: record.status.lookedAt)
+        status = record.status
+        guard let memory: Memory = try? MillraceJSON.decode(from: record.memory) else { return }
+        (policyMemory, demand, backoff, problem) = (memory.policy, memory.demand, memory.backoff, memory.problem)
+        (earlyDeaths, meter, busySinceEnd, starting, speech) = (memory.earlyDeaths, memory.meter, memory.busySinceEnd, memory.starting, memory.speech)
+        totals = VariantTotals(endpoint: endpoint, variant: variant, admitted: memory.admitted, ended: memory.ended, run: memory.run)
+    }
+}

@@ -1,0 +1,127 @@
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+
+// What is written down of a look, and what is shown of a fleet.
+extension FleetStateMachine {
+    mutating func speak(_ plan: Plan, _ budget: BudgetGuard, _ observation: VariantObservation, silent: [WorkerID]) -> [ScalingRecord] {
+        var records: [ScalingRecord] = []
+        func record(_ kind: ScalingRecord.Kind, to: Int, _ reason: String) {
+            records.append(
+                ScalingRecord(
+                    at: observation.now, endpoint: endpoint, variant: variant, kind: kind, from: plan.serving, to: to, reason: reason,
+                    inputs: inputs(plan, budget, observation)))
+        }
+        if budget.use.state == .warning, let cause = budget.cause,
+            speech.isNewWarning("\(Day(of: observation.now)) \(budget.use.gpuHoursPerDayMax == nil ? "rate" : "day")")
+        {
+            record(.warning, to: plan.serving, cause)
+        }
+        let isFailing = problem != nil
+        if !plan.drain.isEmpty {
+            let words = silent.isEmpty ? plan.reason : "\(silent.count) of its workers have been silent for too long"
+            let why = plan.hold?.cause == .budget ? plan.hold?.words ?? words : words
+            // Each names workers that were not named before.
+            _ = speech.isNew("down \(plan.drain.map(\.description).joined(separator: " "))", isFailing: false)
+            record(.down, to: max(plan.serving - plan.drain.count, 0), why)
+        } else if let hold = plan.hold {
+            if speech.isNew("hold \(hold.cause) \(hold.words)", isFailing: isFailing) {
+                record(.hold, to: plan.desired, plan.reason.isEmpty ? hold.words : "\(hold.words); wanted: \(plan.reason)")
+            }
+        } else if plan.desired > plan.serving {
+            if speech.isNew("up \(plan.serving) \(plan.desired)", isFailing: isFailing) { record(.up, to: plan.desired, plan.reason) }
+        } else {
+            _ = speech.isNew(nil, isFailing: false)
+        }
+        return records
+    }
+
+    private func inputs(_ plan: Plan, _ budget: BudgetGuard, _ observation: VariantObservation) -> ScalingRecord.Inputs {
+        var inputs = ScalingRecord.Inputs()
+        (inputs.ready, inputs.running) = (observation.ready, observation.running)
+        inputs.oldestWaitSeconds = observation.oldestReadyAt.map { max(observation.now.since($0).seconds, 0) }
+        inputs.starting = observation.workers.count(where: \.isStarting)
+        inputs.busy = observation.workers.count { $0.activity == .busy }
+        inputs.draining = observation.workers.count(where: \.isDraining)
+        inputs.idle = observation.workers.count - inputs.starting - inputs.busy - inputs.draining
+        inputs.jobsPerSecond = observation.service?.jobsPerSecond
+        inputs.startupSeconds = observation.startup?.seconds
+        inputs.policyWanted = plan.policyWanted
+        if observation.scaling.budget != .init() { inputs.gpuHoursToday = budget.use.gpuHoursToday }
+        return inputs
+    }
+
+    /// - Returns: whether anything changed that people look at.
+    mutating func updateStatus(_ plan: Plan, _ budget: BudgetGuard, _ observation: VariantObservation) -> Bool {
+        let before = status
+        status.wanted = plan.hold == nil ? plan.desired : max(plan.desired, plan.policyWanted)
+        status.starting = observation.workers.count(where: \.isStarting)
+        status.draining = observation.workers.count(where: \.isDraining) + plan.drain.count
+        status.busy = observation.workers.count { $0.activity == .busy }
+        status.have = max(plan.serving - status.starting - plan.drain.count, 0)
+        status.startsFailedInRow = backoff.failuresInRow
+        status.nextStartAt = plan.hold?.until
+        status.jobsPerSecond = observation.service?.jobsPerSecond
+        status.startupSeconds = observation.startup?.seconds
+        status.budget = observation.scaling.budget == .init() ? nil : budget.use
+        (status.state, status.cause) = state(plan)
+        let isSame = status.looks(like: before)
+        if status.state != before.state || status.cause != before.cause { status.since = observation.now }
+        status.lookedAt = observation.now
+        return !isSame
+    }
+
+    private func state(_ plan: Plan) -> (FleetStatus.State, cause: String?) {
+        switch plan.hold?.cause {
+        case .budget: return (.overBudget, plan.hold?.words)
+        case .capacity: return (.outOfCapacity, plan.hold?.words)
+        case .failure: return (backoff.failuresInRow >= Self.failingAfter ? .failing : .backingOff, plan.hold?.words)
+        case nil: break
+        }
+        // While it is tried again it is still not known to be well.
+        if let problem, problem.kind != .capacity, plan.desired > 0 {
+            return (backoff.failuresInRow >= Self.failingAfter ? .failing : .backingOff, problem.message)
+        }
+        if status.starting > 0 || plan.desired > plan.serving { return (.starting, nil) }
+        if status.draining > 0 { return (.draining, nil) }
+        return (plan.desired == 0 ? .asleep : .steady, nil)
+    }
+
+    /// The provider takes a worker away.
+    public mutating func noticed(_ instance: InstanceID, held: Int, endsAt: Timestamp, at now: Timestamp) -> ScalingEntry {
+        let words = "its provider takes a worker away at \(endsAt); \(held) jobs that it held go back to the queue"
+        let record = ScalingRecord(
+            at: now, endpoint: endpoint, variant: variant, kind: .notice, from: status.have, to: max(status.have - 1, 0), reason: words)
+        status.lastDecision = record
+        return kept([record], at: now)
+    }
+
+    // MARK: Keeping
+
+    mutating func entry(_ records: [ScalingRecord], isDue: Bool, _ observation: VariantObservation) -> ScalingEntry? {
+        let age = keptAt.map { observation.now.since($0) }
+        let every = meter.hasUsage ? Self.keepEvery : Self.keepAsleepEvery
+        guard !records.isEmpty || isDue || !newStarts.isEmpty || age.map({ $0 >= every || $0 < .zero }) ?? true else { return nil }
+        return kept(records, at: observation.now)
+    }
+
+    /// What is to be kept at the end of this process.
+    public mutating func lastEntry(at now: Timestamp) -> ScalingEntry? {
+        meter.hasUsage ? kept([], at: now) : nil
+    }
+
+    private mutating func kept(_ records: [ScalingRecord], at now: Timestamp) -> ScalingEntry {
+        keptAt = now
+        let (usage, starts) = (meter.take(), newStarts)
+        newStarts = []
+        return ScalingEntry(status: status, memory: memory, decisions: records, usage: usage, starts: starts)
+    }
+}
+
+extension FleetStatus {
+    /// Whether people would see no difference worth writing: what is busy, and what was measured, changes all the time.
+    fileprivate func looks(like other: Self) -> Bool {
+        state == other.state && cause == other.cause && wanted == other.wanted && have == other.have && starting == other.starting
+            && draining == other.draining && startsFailedInRow == other.startsFailedInRow && budget?.state == other.budget?.state
+    }
+}

@@ -1,0 +1,223 @@
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+
+/// Decides for one fleet: what its policy wants, what its budget and its backoff allow, and what is worth being written down.
+///
+/// A value: it is told what is seen and what happened, and answers with what to do. It is kept in the store, so that another gateway,
+/// or this one after a restart, goes on where it was.
+public struct FleetStateMachine: Sendable, Equatable {
+    public let endpoint: String
+    public let variant: String
+    public internal(set) var status: FleetStatus
+    var policyMemory = PolicyMemory()
+    var demand = DemandHistory()
+    var backoff = StartBackoff()
+    /// Why starts fail; `nil`: they do not.
+    var problem: FleetProblem?
+    /// Workers that became ready and died soon after, since the last that did not.
+    var earlyDeaths = 0
+    var meter = UsageMeter()
+    /// What had come and ended at the last look.
+    var totals: VariantTotals?
+    /// Time of busy workers since jobs last ended.
+    var busySinceEnd: Duration = .zero
+    /// Instances that were not ready at the last look, and when they were asked for.
+    var starting: [InstanceID: Timestamp] = [:]
+    var speech = DecisionSpeech()
+    var keptAt: Timestamp?
+    /// Starts that the store has not heard of.
+    var newStarts: [ColdStart] = []
+
+    /// What lived longer than this after it was ready did not die of being started.
+    static let provenAfter: Duration = .seconds(30)
+    /// Deaths of ready workers in a row that are put down to jobs, which count their crashes themselves.
+    static let earlyDeathsForgiven = 2
+    /// From so many failed starts in a row on a fleet counts as failing.
+    static let failingAfter = 3
+    /// How often usage is written while nothing else is, with and without workers.
+    static let keepEvery: Duration = .seconds(10)
+    static let keepAsleepEvery: Duration = .seconds(600)
+
+    public init(endpoint: String, variant: String, at now: Timestamp) {
+        self.endpoint = endpoint
+        self.variant = variant
+        status = FleetStatus(endpoint: endpoint, variant: variant, at: now)
+    }
+
+    // MARK: Looking
+
+    public mutating func look(_ sight: FleetSight, by policy: some ScalingPolicy) -> FleetActions {
+        note(sight)
+        var observation = sight.observation
+        observation.demand = demand
+        let decision = policy.decide(observation, &policyMemory)
+        var plan = Plan(decision, observation)
+        let budget = BudgetGuard(
+            observation.scaling, usedSeconds: meter.used(on: Day(of: observation.now)), workers: observation.workers.count, at: observation.now)
+        apply(budget, to: &plan, observation)
+        applyBackoff(to: &plan, observation)
+        plan.drain += sight.silent.filter { !plan.drain.contains($0) }
+        let records = speak(plan, budget, observation, silent: sight.silent)
+        let changed = updateStatus(plan, budget, observation)
+        if let last = records.last { status.lastDecision = last }
+        return FleetActions(
+            entry: entry(records, isDue: changed, observation), drain: plan.drain, target: target(plan, observation),
+            lookAgainAt: [plan.lookAgainAt, budget.changesAt].compactMap(\.self).min())
+    }
+
+    /// What is wanted of a look, and why.
+    struct Plan {
+        /// Workers that should serve.
+        var desired: Int
+        var drain: [WorkerID]
+        var lookAgainAt: Timestamp?
+        var reason: String
+        /// What stands in the way of more.
+        var hold: Hold?
+        /// Workers that serve now.
+        let serving: Int
+        /// What the policy alone wanted.
+        let policyWanted: Int
+
+        struct Hold {
+            enum Cause: Equatable { case budget, capacity, failure }
+            var cause: Cause
+            var words: String
+            var until: Timestamp?
+        }
+
+        init(_ decision: ScalingDecision, _ observation: VariantObservation) {
+            serving = observation.workers.count { !$0.isDraining }
+            // One that said goodbye and has not ended yet still has its place: its end, which is near, tells whether it was a failure.
+            let leaving = observation.workers.count { $0.id == nil && $0.isDraining }
+            policyWanted = decision.desired
+            drain = decision.drain
+            // The workers of a fleet go by being drained, one by one, never by being too many.
+            desired = decision.drain.isEmpty ? max(serving, decision.desired - leaving) : serving - decision.drain.count
+            lookAgainAt = decision.lookAgainAt
+            reason = decision.reason
+        }
+
+        mutating func lookAgain(at time: Timestamp?) {
+            lookAgainAt = [lookAgainAt, time].compactMap(\.self).min()
+        }
+    }
+
+    /// At the cap nothing new is started and what is over it drains: the idle first, and those with work finish it.
+    private func apply(_ budget: BudgetGuard, to plan: inout Plan, _ observation: VariantObservation) {
+        guard let max = budget.workersMax, max < Swift.max(plan.desired, plan.serving) else { return }
+        let wanted = plan.desired
+        plan.desired = min(plan.desired, Swift.max(max, 0))
+        if wanted > max, let cause = budget.cause { plan.hold = .init(cause: .budget, words: cause, until: nil) }
+        let over = plan.serving - plan.drain.count - max
+        guard over > 0 else { return plan.desired = min(wanted, Swift.max(plan.serving, max)) }
+        let candidates = observation.workers.filter { !$0.isDraining && $0.id.map { !plan.drain.contains($0) } ?? false }
+        plan.drain += candidates.sorted { !$0.activity.holdsWork && $1.activity.holdsWork }.prefix(over).compactMap(\.id)
+    }
+
+    /// Whoever failed a moment ago is not tried again at once.
+    private func applyBackoff(to plan: inout Plan, _ observation: VariantObservation) {
+        guard plan.desired > plan.serving, let until = backoff.waitsUntil(observation.now), let problem else { return }
+        plan.hold = .init(cause: problem.kind == .capacity ? .capacity : .failure, words: problem.message, until: until)
+        plan.desired = plan.serving
+        plan.lookAgain(at: until)
+    }
+
+    private func target(_ plan: Plan, _ observation: VariantObservation) -> FleetTarget {
+        let protected = observation.workers.filter(\.activity.holdsWork)
+        return FleetTarget(
+            endpoint: endpoint, variant: variant,
+            // Those that drain and still work are in the fleet, so they are part of what it should have; so are those that are only
+            // being marked in this step.
+            desired: max(plan.desired, plan.serving) + observation.workers.count { $0.activity == .draining(holdsWork: true) },
+            retire: Set(observation.workers.filter { $0.activity == .draining(holdsWork: false) }.map(\.instance)),
+            protectUntil: Dictionary(protected.map { ($0.instance, observation.now + .seconds(120)) }, uniquingKeysWith: { $1 }))
+    }
+
+    // MARK: What happened
+
+    /// The fleet could not start all that was asked for.
+    public mutating func refused(_ problem: FleetProblem, at now: Timestamp) {
+        self.problem = problem
+        backoff.failed(at: now)
+    }
+
+    /// A place may be free again.
+    public mutating func roomWasMade() {
+        guard problem?.kind == .capacity else { return }
+        backoff.succeeded()
+    }
+
+    public mutating func ended(_ end: WorkerEnd, price: Double?, at now: Timestamp) {
+        meter.ended(end.instance, of: endpoint, variant, price: price, at: now)
+        starting[end.instance] = nil
+        if let readyAt = end.readyAt {
+            if end.expected || now.since(readyAt) > Self.provenAfter { return proven() }
+            earlyDeaths += 1
+            guard earlyDeaths > Self.earlyDeathsForgiven else { return }
+            fail(.crashLoop, "its workers die soon after they are ready (\(end.status))", end, at: now)
+        } else if !end.expected {
+            fail(.start, "its last worker could not start (\(end.status))", end, at: now)
+        }
+    }
+
+    private mutating func fail(_ kind: FleetProblem.Kind, _ words: String, _ end: WorkerEnd, at now: Timestamp) {
+        let last = end.stderrTail.split(separator: "\n").suffix(3).joined(separator: "\n")
+        problem = FleetProblem(kind, last.isEmpty ? words : "\(words): \(last.suffix(1000))")
+        backoff.failed(at: now)
+    }
+
+    /// Starting works.
+    private mutating func proven() {
+        problem = nil
+        earlyDeaths = 0
+        backoff.succeeded()
+        speech.forgetFailures()
+    }
+}
+
+// MARK: - What is seen
+
+extension FleetStateMachine {
+    private mutating func note(_ sight: FleetSight) {
+        let (observation, now) = (sight.observation, sight.observation.now)
+        let before = totals ?? sight.totals
+        let ended = (jobs: max(0, (sight.totals?.ended ?? 0) - (before?.ended ?? 0)), run: (sight.totals?.run ?? .zero) - (before?.run ?? .zero))
+        busySinceEnd += meter.count(sight, ended: ended)
+        let arrived = (sight.totals?.admitted ?? 0) - (before?.admitted ?? 0)
+        // The first look of all sees what has come before anybody counted.
+        if totals == nil, let all = sight.totals { demand.noteArrivals(min(all.admitted, observation.ready + observation.running), at: now) }
+        if arrived > 0 { demand.noteArrivals(arrived, at: now) }
+        if ended.jobs > 0 {
+            demand.noteCompletions(ended.jobs, busy: busySinceEnd, at: now)
+            busySinceEnd = .zero
+        }
+        // Until something has come, what comes first is new.
+        totals = sight.totals ?? totals ?? VariantTotals(endpoint: endpoint, variant: variant)
+        noteStarts(sight)
+    }
+
+    private mutating func noteStarts(_ sight: FleetSight) {
+        let now = sight.observation.now
+        for worker in sight.observation.workers {
+            switch worker.activity {
+            case .starting(let since):
+                guard starting.updateValue(since, forKey: worker.instance) == nil else { continue }
+                newStarts.append(ColdStart(instance: worker.instance, endpoint: endpoint, variant: variant, wantedAt: sight.wantedAt[worker.instance] ?? since))
+            case .busy, .idle:
+                if let since = starting.removeValue(forKey: worker.instance) {
+                    let readyAt = sight.readyAt[worker.instance] ?? now
+                    demand.noteStart(took: max(readyAt.since(since), .zero))
+                    // It may be one of those that die a moment later.
+                    if problem?.kind != .crashLoop { proven() }
+                } else if earlyDeaths > 0, let readyAt = sight.readyAt[worker.instance], now.since(readyAt) > Self.provenAfter {
+                    proven()
+                }
+            case .draining: break
+            }
+        }
+        let there = Set(sight.observation.workers.map(\.instance))
+        starting = starting.filter { there.contains($0.key) }
+    }
+}

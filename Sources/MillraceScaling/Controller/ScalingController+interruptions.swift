@@ -1,0 +1,65 @@
+import Logging
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+
+extension ScalingController {
+    func watchInterruptions() async {
+        for await interruption in fleet.interruptions() { await heard(interruption) }
+    }
+
+    /// What the fleet says of one of its instances. The store is told whoever leads: that a worker is gone is a fact.
+    package func heard(_ interruption: FleetInterruption) async {
+        let key = FleetKey(endpoint: interruption.endpoint, variant: interruption.variant)
+        do {
+            switch interruption.reason {
+            case .ended(let status, let expected, let tail):
+                let readyAt = try await removeWorker(of: interruption.instance, status: status, stderrTail: tail)
+                let end = WorkerEnd(instance: interruption.instance, status: status, expected: expected, readyAt: readyAt, stderrTail: tail)
+                ended(end, of: key)
+            case .notice(let time):
+                try await recall(interruption.instance, of: key, before: time)
+            case .failed(let problem):
+                machines.update(key, at: surroundings.now()) { $0.refused(problem, at: surroundings.now()) }
+            }
+        } catch {
+            logger.warning("could not record the end of a worker; its leases will expire", metadata: ["error": "\(error)"])
+        }
+        store.changes.publish([.worker])
+    }
+
+    private func ended(_ end: WorkerEnd, of key: FleetKey) {
+        let price = endpoints.first { $0.name == key.endpoint && $0.variant == key.variant }?.scaling.price
+        machines.update(key, at: surroundings.now()) { $0.ended(end, price: price, at: surroundings.now()) }
+        machines.updateAll { $0.roomWasMade() }
+        guard end.readyAt == nil, !end.expected else { return }
+        logger.error(
+            "a worker died before it was ready",
+            metadata: ["endpoint": "\(key.endpoint)", "status": "\(end.status)", "stderr": "\(end.stderrTail.suffix(600))"])
+    }
+
+    /// The worker of this instance is gone: its leases end now, not when they expire.
+    /// - Returns: when it had become ready; `nil` when it never did.
+    private func removeWorker(of instance: InstanceID, status: String, stderrTail: String) async throws -> Timestamp? {
+        defer { traces.forget(instance) }
+        guard let worker = try await store.workers().first(where: { $0.instance == instance }) else {
+            // One that said goodbye was ready, or was told to stop.
+            return observer.hadRegistered(instance) ? surroundings.now() : nil
+        }
+        if worker.jobsHeld > 0 {
+            _ = try await store.abandon(worker: worker.id, atRisk: traces.jobsAtRisk(instance), reason: status, stderrTail: stderrTail)
+        }
+        try await store.deregister(worker.id)
+        return worker.readyAt
+    }
+
+    /// The provider takes an instance away: its work goes back at once, uncounted and with its checkpoints, and it is given no more.
+    private func recall(_ instance: InstanceID, of key: FleetKey, before time: Timestamp) async throws {
+        guard let worker = try await store.workers().first(where: { $0.instance == instance }) else { return }
+        let leadership = try await leader.leadership()
+        try await store.recall([worker.id])
+        guard ownership == .own || leadership != nil else { return }
+        let entry = machines.update(key, at: surroundings.now()) { $0.noticed(instance, held: worker.jobsHeld, endsAt: time, at: surroundings.now()) }
+        try await store.keep(entry, within: ScalingLimits(), by: leadership)
+    }
+}

@@ -1,0 +1,165 @@
+import Logging
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+import ServiceLifecycle
+
+/// Whose the workers of a fleet are.
+public enum FleetOwnership: Sendable {
+    /// This process's alone, as are processes that it started: it scales them whatever other gateways do.
+    case own
+    /// All gateways'. Only the one that leads starts and stops workers; the others look on.
+    case shared
+}
+
+/// Holds each endpoint's fleet at the number of workers that its policy and its budget ask for.
+///
+/// It looks when it hears that backlog or workers changed, and now and then all the same, since a hint may be lost. What to do is decided by
+/// a ``FleetStateMachine`` for each fleet; here it is carried out, in an order that makes a crash harmless: what was decided is
+/// kept first, then workers are marked as draining, and only then the fleet is asked to start and to retire. Who has lost the lead learns it
+/// from the first of these and does nothing.
+public struct ScalingController: Service {
+    let store: any Store
+    let fleet: any Fleet
+    let ownership: FleetOwnership
+    let endpoints: [EndpointConfiguration]
+    let policy: any ScalingPolicy
+    let leader: Leader
+    let traces: WorkerTraces
+    let surroundings: Surroundings
+    let logger: Logger
+    let observer: StoreObserver
+    let machines: FleetMachines
+
+    /// Looked at this often even if nothing is heard: a hint may be lost.
+    static let intervalMax: Duration = .seconds(2)
+    /// And no more often than this, whatever is heard: with work under way each job brings hints. The first hint after a quiet time
+    /// is acted upon at once.
+    static let intervalMin: Duration = .milliseconds(100)
+    /// How long the lead stays with a gateway that is not heard of.
+    public static let leadFor: Duration = .seconds(5)
+
+    /// - Parameters:
+    ///   - lease: how long a worker may be silent.
+    public init(
+        store: any Store, fleet: any Fleet, ownership: FleetOwnership = .own, endpoints: [EndpointConfiguration],
+        policy: any ScalingPolicy = ConfiguredPolicy(), lease: Duration = .seconds(15), traces: WorkerTraces = WorkerTraces(),
+        surroundings: Surroundings, logger: Logger
+    ) {
+        self.store = store
+        self.fleet = fleet
+        self.ownership = ownership
+        self.endpoints = endpoints
+        self.policy = policy
+        // A fleet of its own is led by nobody else, and a role that lasts longer is written less often.
+        leader = Leader(store, role: .scaling, for: ownership == .own ? max(lease, Self.leadFor) : Self.leadFor, surroundings: surroundings)
+        self.traces = traces
+        self.surroundings = surroundings
+        self.logger = logger
+        observer = StoreObserver(store: store, endpoints: endpoints, lease: lease, traces: traces, surroundings: surroundings)
+        machines = FleetMachines(endpoints)
+    }
+
+    public func run() async throws {
+        // Stopping is not failing: both loops end quietly when they are cancelled.
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await watchInterruptions() }
+                group.addTask { await scale() }
+            }
+        }
+        await leave()
+    }
+
+    /// Writes what was not written yet, and lets another lead.
+    package func leave() async {
+        await keepTheRest()
+        await leader.resign()
+    }
+
+    private func scale() async {
+        while !Task.isCancelled {
+            let hints = store.changes.hints([.backlog, .worker])
+            let next = await step()
+            try? await surroundings.sleep(Self.intervalMin)
+            let limit = max((next ?? surroundings.now() + Self.intervalMax).since(surroundings.now()), .milliseconds(10))
+            try? await StoreChanges.wait(for: hints, atMost: min(limit, Self.intervalMax), in: surroundings)
+        }
+    }
+
+    /// One look at all fleets, and what it asks for.
+    /// - Returns: when to look again.
+    @discardableResult
+    package func step() async -> Timestamp? {
+        do {
+            let leadership = try await leader.leadership()
+            guard ownership == .own || leadership != nil else { return nil }
+            try await machines.prepare(for: leadership, from: store, at: surroundings.now())
+            var next: Timestamp?
+            for sight in try await observer.look(fleet.instances()) {
+                next = [next, await act(on: sight, leadership)].compactMap(\.self).min()
+            }
+            return next
+        } catch is CancellationError {
+            return nil
+        } catch {
+            failed(error)
+            return nil
+        }
+    }
+
+    /// One fleet's trouble is not the others'.
+    private func act(on sight: FleetSight, _ leadership: Leadership?) async -> Timestamp? {
+        let key = FleetKey(sight.observation)
+        let actions = machines.update(key, at: surroundings.now()) { $0.look(sight, by: policy) }
+        do {
+            try await carryOut(actions, leadership)
+            return actions.lookAgainAt
+        } catch let problem as FleetProblem {
+            logger.warning("a fleet could not start all workers", metadata: ["endpoint": "\(key.endpoint)", "problem": "\(problem.message)"])
+            machines.update(key, at: surroundings.now()) { $0.refused(problem, at: surroundings.now()) }
+            // It shall be seen, and tried again.
+            return surroundings.now()
+        } catch {
+            failed(error)
+            return surroundings.now() + Self.intervalMax
+        }
+    }
+
+    private func carryOut(_ actions: FleetActions, _ leadership: Leadership?) async throws {
+        if let entry = actions.entry {
+            try await store.keep(entry, within: ScalingLimits(), by: leadership)
+            for decision in entry.decisions { log(decision) }
+        }
+        if !actions.drain.isEmpty { try await store.drain(actions.drain, by: leadership) }
+        try await fleet.reconcile(actions.target)
+    }
+
+    private func failed(_ error: any Error) {
+        if let error = error as? MillraceError, error.code == .leadershipLost {
+            leader.forget()
+            logger.info("another gateway scales now")
+        } else {
+            logger.warning("a scaling step failed; the next one follows", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Usage that was not written yet.
+    private func keepTheRest() async {
+        let leadership = try? await leader.leadership()
+        guard ownership == .own || leadership != nil else { return }
+        for entry in machines.lastEntries(at: surroundings.now()) {
+            do { try await store.keep(entry, within: ScalingLimits(), by: leadership) } catch {
+                logger.warning("the last use of workers could not be kept", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func log(_ decision: ScalingRecord) {
+        logger.info(
+            "scaling: \(decision.kind.rawValue)",
+            metadata: [
+                "endpoint": "\(decision.endpoint)", "workers.from": "\(decision.from)", "workers.to": "\(decision.to)", "reason": "\(decision.reason)",
+            ])
+    }
+}

@@ -1,0 +1,107 @@
+import MillraceCloud
+import MillraceCore
+
+/// Counts what workers use, between one look and the next. Its sums go into the store; this keeps what was not kept yet, and how
+/// far it has counted, so that nothing is counted twice after a restart.
+struct UsageMeter: Sendable, Codable, Equatable {
+    private var countedUntil: Timestamp?
+    /// What each instance did at the last look.
+    private var wasBusy: [InstanceID: Bool] = [:]
+    private var pending: [WorkerUsage] = []
+    private var usedToday: Double = 0
+    private var today = Day(number: 0)
+
+    /// Worker-seconds since midnight.
+    func used(on day: Day) -> Double { day == today ? usedToday : 0 }
+
+    var hasUsage: Bool { pending.contains { $0.usedSeconds > 0 || $0.jobs > 0 } }
+
+    /// Counts until now.
+    /// - Parameters:
+    ///   - ended: jobs that ended since, and the time of their attempts.
+    /// - Returns: how long workers were busy since.
+    mutating func count(_ sight: FleetSight, ended: (jobs: Int, run: Duration)) -> Duration {
+        let (now, scaling) = (sight.observation.now, sight.observation.scaling)
+        defer {
+            countedUntil = now
+            wasBusy = Dictionary(sight.observation.workers.map { ($0.instance, $0.activity.holdsWork) }, uniquingKeysWith: { $1 })
+        }
+        guard let from = countedUntil, from < now else { return .zero }
+        var busy = Duration.zero
+        for (begin, end, day) in Self.days(from: from, to: now) {
+            var usage = blank(day, sight.observation)
+            for worker in sight.observation.workers {
+                let from = max(begin, sight.wantedAt[worker.instance] ?? begin)
+                guard from < end else { continue }
+                let worked = busyTime(of: worker, from: from, to: end)
+                usage.usedSeconds += end.since(from).seconds
+                usage.busySeconds += worked.seconds
+                busy += worked
+            }
+            usage.cost = usage.usedSeconds / 3600 * (scaling.price ?? 0)
+            // While nobody looked, as when the server was down, there was no fleet that could have been on.
+            if now.since(from) < Self.absence { usage.alwaysOnSeconds = end.since(begin).seconds * Double(scaling.max) }
+            add(usage)
+        }
+        var usage = blank(Day(of: now), sight.observation)
+        (usage.jobs, usage.runSeconds) = (ended.jobs, ended.run.seconds)
+        add(usage)
+        return busy
+    }
+
+    /// Counts the last moments of one that is gone.
+    mutating func ended(_ instance: InstanceID, of endpoint: String, _ variant: String, price: Double?, at now: Timestamp) {
+        guard let busy = wasBusy.removeValue(forKey: instance), let from = countedUntil, from < now, now.since(from) < Self.absence else { return }
+        var usage = WorkerUsage(day: Day(of: now), endpoint: endpoint, variant: variant)
+        usage.usedSeconds = now.since(from).seconds
+        usage.busySeconds = busy ? usage.usedSeconds : 0
+        usage.cost = usage.usedSeconds / 3600 * (price ?? 0)
+        add(usage)
+    }
+
+    /// What was not given yet.
+    mutating func take() -> [WorkerUsage] {
+        defer { pending = [] }
+        return pending.filter { !$0.isEmpty }
+    }
+
+    private mutating func add(_ usage: WorkerUsage) {
+        if usage.day != today { (today, usedToday) = (usage.day, 0) }
+        usedToday += usage.usedSeconds
+        if let index = pending.firstIndex(where: { $0.day == usage.day }) { pending[index] += usage } else { pending.append(usage) }
+    }
+
+    private func blank(_ day: Day, _ observation: VariantObservation) -> WorkerUsage {
+        WorkerUsage(day: day, endpoint: observation.endpoint, variant: observation.variant)
+    }
+
+    /// One that changed between two looks did so at half of the time, unless it says since when it is idle.
+    private func busyTime(of worker: VariantObservation.Worker, from: Timestamp, to: Timestamp) -> Duration {
+        let before = wasBusy[worker.instance] ?? false
+        switch worker.activity {
+        case .starting: return .zero
+        case .busy, .draining(holdsWork: true): return before ? to.since(from) : to.since(from) / 2
+        case .draining(holdsWork: false): return before ? to.since(from) / 2 : .zero
+        case .idle(let since):
+            let worked = max(min(since, to).since(from), .zero)
+            return before ? worked : worked / 2
+        }
+    }
+
+    private static func days(from: Timestamp, to: Timestamp) -> [(Timestamp, Timestamp, Day)] {
+        var (parts, begin): ([(Timestamp, Timestamp, Day)], Timestamp) = ([], from)
+        while begin < to {
+            let day = Day(of: begin)
+            let end = min(day.end, to)
+            parts.append((begin, end, day))
+            begin = end
+        }
+        return parts
+    }
+
+    private static let absence: Duration = .seconds(60)
+}
+
+extension VariantObservation.Worker.Activity {
+    var holdsWork: Bool { self == .busy || self == .draining(holdsWork: true) }
+}

@@ -1,0 +1,80 @@
+import MillraceCore
+import MillraceQueue
+import MillraceTestSupport
+import MillraceWire
+import NIOHTTP1
+import Testing
+
+@testable import MillraceGateway
+
+@Suite("Scaling, as the API shows it")
+struct ScalingTests {
+    private func keep(_ gateway: Harness, _ change: (inout ScalingEntry) -> Void) async throws {
+        var entry = ScalingEntry(status: FleetStatus(endpoint: "text", variant: "a", at: gateway.surroundings.now()))
+        change(&entry)
+        try await gateway.store.keep(entry)
+    }
+
+    @Test("Every fleet is shown, also one that no controller has looked at; its cause is the endpoint's problem")
+    func fleets() async throws {
+        try await withGateway { gateway in
+            try await keep(gateway) { entry in
+                (entry.status.state, entry.status.cause, entry.status.wanted) = (.outOfCapacity, "all 4 slots are taken", 2)
+                var usage = WorkerUsage(day: Day(of: gateway.surroundings.now()), endpoint: "text", variant: "a")
+                (usage.usedSeconds, usage.busySeconds, usage.alwaysOnSeconds, usage.jobs, usage.runSeconds) = (7200, 3600, 14_400, 4, 5400)
+                entry.usage = [usage]
+            }
+            let list = try await gateway.send(.GET, "/v1/scaling").json(FleetList.self)
+            #expect(list.fleets.map(\.status.endpoint) == ["pictures", "text"] && list.currency == "USD")
+            #expect(list.fleets[0].status.state == .asleep && list.fleets[1].status.cause == "all 4 slots are taken")
+            #expect(list.fleets[1].gpuHoursToday == 2 && list.fleets[1].idleGPUHoursToday == 1 && list.fleets[1].policy == "targetWait 10s")
+            #expect(try await gateway.send(.GET, "/v1/endpoints/text").json(EndpointResource.self).problem == "all 4 slots are taken")
+            let report = try await gateway.send(.GET, "/v1/scaling/cost?endpoint=text").json(CostReport.self)
+            #expect(report.total.gpuHoursSaved == 2 && report.total.jobs == 4 && report.lines.count == 1)
+            let metrics = try await gateway.send(.GET, "/metrics").text
+            #expect(metrics.contains(#"millrace_fleet_state{endpoint="text",state="outOfCapacity",variant="a"} 1"#), "\(metrics)")
+            #expect(metrics.contains(#"millrace_worker_seconds_today{endpoint="text",state="idle",variant="a"} 3600"#))
+        }
+    }
+
+    @Test("Decisions come in pages, the latest first, of one endpoint if asked")
+    func decisions() async throws {
+        try await withGateway { gateway in
+            try await keep(gateway) { entry in
+                entry.decisions = (1...3).map {
+                    ScalingRecord(at: gateway.surroundings.now(), endpoint: "text", variant: "a", kind: .up, from: 0, to: $0, reason: "\($0) wait")
+                }
+            }
+            let first = try await gateway.send(.GET, "/v1/scaling/decisions?limit=2").json(ScalingRecordList.self)
+            #expect(first.decisions.map(\.to) == [3, 2])
+            let cursor = try #require(first.nextCursor)
+            let second = try await gateway.send(.GET, "/v1/scaling/decisions?limit=2&cursor=\(cursor)&endpoint=text").json(ScalingRecordList.self)
+            #expect(second.decisions.map(\.reason) == ["1 wait"] && second.nextCursor == nil)
+            #expect(try await gateway.send(.GET, "/v1/scaling/decisions?endpoint=pictures").json(ScalingRecordList.self).decisions.isEmpty)
+            #expect(try await gateway.send(.GET, "/v1/scaling/decisions?endpoint=nobody").problem?.code == "endpoint_unknown")
+            #expect(try await gateway.send(.GET, "/v1/scaling/decisions?cursor=x").status == 400)
+            #expect(try await gateway.send(.GET, "/v1/scaling/cost?from=2026-13-01").status == 400)
+            #expect(try await gateway.send(.GET, "/v1/scaling/cost?from=2026-02-01&to=2026-01-01").status == 400)
+        }
+    }
+
+    @Test("A job that waited for its worker to start shows the phases; one that came later does not")
+    func coldStart() async throws {
+        try await withGateway { gateway in
+            let early = try await gateway.submit().json(JobResource.self)
+            let worker: WorkerID = gateway.surroundings.makeID()
+            _ = try await gateway.tell("/v1/worker/register", RegisterRequest.fixture(worker, endpoint: "text"))
+            let now = gateway.surroundings.now()
+            let marks = ColdStart.Marks(
+                startedAt: early.createdAt + .milliseconds(20), registeredAt: early.createdAt + .milliseconds(60), fetchedAt: early.createdAt + .milliseconds(60),
+                loadedAt: now + .seconds(2), readyAt: now + .seconds(3))
+            _ = try await gateway.tell("/v1/worker/heartbeat", HeartbeatRequest(worker: worker, readyAt: marks.readyAt, start: marks, items: []))
+            _ = try await gateway.tell("/v1/worker/lease", LeaseRequest(worker: worker, jobsMax: 1, waitSeconds: 0, held: []))
+            let shown = try await gateway.send(.GET, "/v1/jobs/\(early.id)").json(JobResource.self)
+            #expect(shown.coldStart?.modelLoadSeconds == marks.loadedAt.since(marks.fetchedAt).seconds)
+            #expect(shown.coldStart?.warmUpSeconds == marks.readyAt.since(marks.loadedAt).seconds && shown.coldStart?.worker == worker)
+            let starts = try await gateway.send(.GET, "/v1/scaling/starts?endpoint=text").json(ColdStartList.self).starts
+            #expect(starts.count == 1 && starts[0].processSeconds == 0.04)
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+import MillraceScaling
+import Testing
+
+@Suite struct FleetStateMachineTests {
+    private let start = Timestamp(milliseconds: 1_767_225_600_000)
+
+    private func worker(_ name: String, _ activity: VariantObservation.Worker.Activity) -> VariantObservation.Worker {
+        .init(instance: name, id: WorkerID(high: 0, low: UInt64(name.utf8.reduce(0) { $0 * 31 + Int($1) })), activity: activity)
+    }
+
+    private func sight(
+        at seconds: Double = 0, ready: Int = 0, _ workers: [VariantObservation.Worker] = [], ended: Int = 0, admitted: Int = 0,
+        configure: (inout ScalingConfiguration) -> Void = { _ in }
+    ) -> FleetSight {
+        var scaling = ScalingConfiguration()
+        scaling.max = 4
+        configure(&scaling)
+        let now = start + .milliseconds(Int64(seconds * 1000))
+        return FleetSight(
+            VariantObservation(
+                endpoint: "ocr", variant: "a", scaling: scaling, now: now, ready: ready, running: 0,
+                oldestReadyAt: ready > 0 ? now - .seconds(2) : nil, workers: workers),
+            totals: VariantTotals(endpoint: "ocr", variant: "a", admitted: admitted, ended: ended, run: .seconds(ended)),
+            wantedAt: Dictionary(uniqueKeysWithValues: workers.map { ($0.instance, start) }))
+    }
+
+    private func machine() -> FleetStateMachine { FleetStateMachine(endpoint: "ocr", variant: "a", at: start) }
+    private func end(_ name: String, readyAfter: Double? = nil) -> WorkerEnd {
+        WorkerEnd(
+            instance: name, status: "exit 3", expected: false, readyAt: readyAfter.map { start + .milliseconds(Int64($0 * 1000)) },
+            stderrTail: "no such model\n")
+    }
+
+    @Test func `a job that comes to nobody starts a worker, and it is written down once with its inputs`() throws {
+        var machine = machine()
+        let first = machine.look(sight(ready: 1), by: PlainPolicy())
+        #expect(first.target.desired == 1 && first.target.retire.isEmpty)
+        let record = try #require(first.decisions.first)
+        #expect(record.kind == .up && record.from == 0 && record.to == 1 && record.reason == "1 workers: 1 jobs waiting")
+        #expect(record.inputs.ready == 1 && record.inputs.oldestWaitSeconds == 2 && record.inputs.policyWanted == 1)
+        #expect(first.entry?.status.state == .starting)
+        // The provider has not shown it yet: the same again, said once.
+        #expect(machine.look(sight(at: 1, ready: 1), by: PlainPolicy()).decisions.isEmpty)
+        let shown = machine.look(sight(at: 2, ready: 1, [worker("w1", .starting(since: start))]), by: PlainPolicy())
+        #expect(shown.decisions.isEmpty && shown.target.desired == 1 && shown.entry?.starts.map(\.instance) == ["w1"])
+        #expect(machine.look(sight(at: 3, [worker("w1", .busy)]), by: PlainPolicy()).entry?.status.state == .steady)
+    }
+
+    @Test func `an idle worker is marked first, and retired when the store shows it draining without work`() {
+        var machine = machine()
+        let idle = worker("w1", .idle(since: start - .seconds(60)))
+        let marked = machine.look(sight([idle, worker("w2", .busy)]), by: PlainPolicy())
+        #expect(marked.drain == [idle.id!] && marked.target.retire.isEmpty && marked.target.desired == 2)
+        #expect(marked.decisions.map(\.kind) == [.down] && marked.target.protectUntil.keys.contains("w2"))
+        // It took a job just before it was marked: it may finish.
+        let works = machine.look(sight(at: 1, [worker("w1", .draining(holdsWork: true)), worker("w2", .busy)]), by: PlainPolicy())
+        #expect(works.target.retire.isEmpty && works.target.desired == 2 && works.target.protectUntil.count == 2)
+        let done = machine.look(sight(at: 2, [worker("w1", .draining(holdsWork: false)), worker("w2", .busy)]), by: PlainPolicy())
+        #expect(done.target.retire == ["w1"] && done.target.desired == 1)
+    }
+
+    @Test func `a silent worker is marked as draining before it is stopped`() {
+        var machine = machine()
+        var sight = sight([worker("w1", .idle(since: start))])
+        sight.silent = [sight.observation.workers[0].id!]
+        let actions = machine.look(sight, by: PlainPolicy())
+        #expect(actions.drain == sight.silent && actions.target.retire.isEmpty)
+        #expect(actions.decisions.first?.reason == "1 of its workers have been silent for too long")
+    }
+
+    @Test func `workers that die before they are ready are started again after longer and longer pauses, with the cause shown`() throws {
+        var machine = machine()
+        _ = machine.look(sight(ready: 1), by: PlainPolicy())
+        machine.ended(end("w1"), price: nil, at: start)
+        let held = machine.look(sight(at: 0.5, ready: 1), by: PlainPolicy())
+        #expect(held.target.desired == 0 && held.lookAgainAt == start + .seconds(1))
+        #expect(held.decisions.map(\.kind) == [.hold])
+        #expect(held.entry?.status.state == .backingOff)
+        #expect(held.entry?.status.cause == "its last worker could not start (exit 3): no such model")
+        #expect(machine.look(sight(at: 0.7, ready: 1), by: PlainPolicy()).decisions.isEmpty, "said again")
+        #expect(machine.look(sight(at: 1, ready: 1), by: PlainPolicy()).target.desired == 1)
+        machine.ended(end("w2"), price: nil, at: start + .seconds(1))
+        machine.ended(end("w3"), price: nil, at: start + .seconds(1))
+        let failing = machine.look(sight(at: 1.5, ready: 1), by: PlainPolicy())
+        #expect(failing.entry?.status.state == .failing && failing.entry?.status.startsFailedInRow == 3)
+        #expect(failing.lookAgainAt == start + .seconds(5))
+        // One comes up: all is well.
+        let up = machine.look(sight(at: 6, ready: 1, [worker("w4", .starting(since: start + .seconds(5)))]), by: PlainPolicy())
+        #expect(up.entry?.status.state == .failing)
+        let well = machine.look(sight(at: 8, [worker("w4", .busy)]), by: PlainPolicy())
+        #expect(well.entry?.status.state == .steady && well.entry?.status.cause == nil && well.entry?.status.startsFailedInRow == 0)
+    }
+
+    @Test func `workers that die soon after they are ready are forgiven twice, then they back off`() {
+        var machine = machine()
+        for _ in 0..<2 { machine.ended(end("w", readyAfter: 0), price: nil, at: start + .seconds(2)) }
+        #expect(machine.look(sight(at: 3, ready: 1), by: PlainPolicy()).target.desired == 1)
+        machine.ended(end("w", readyAfter: 2), price: nil, at: start + .seconds(4))
+        let held = machine.look(sight(at: 4, ready: 1), by: PlainPolicy())
+        #expect(held.target.desired == 0)
+        #expect(held.entry?.status.cause == "its workers die soon after they are ready (exit 3): no such model")
+        // One that lived for long was no part of it.
+        machine.ended(end("w", readyAfter: 5), price: nil, at: start + .seconds(60))
+        #expect(machine.look(sight(at: 60, ready: 1), by: PlainPolicy()).target.desired == 1)
+    }
+
+    @Test func `a fleet without room is a state with its cause, tried again when a place is free`() {
+        var machine = machine()
+        _ = machine.look(sight(ready: 2), by: PlainPolicy())
+        machine.refused(FleetProblem(.capacity, "all 4 slots of this machine are taken"), at: start)
+        let held = machine.look(sight(at: 0.1, ready: 2), by: PlainPolicy())
+        #expect(held.target.desired == 0 && held.entry?.status.state == .outOfCapacity)
+        #expect(held.decisions.first?.reason == "all 4 slots of this machine are taken; wanted: 2 workers: 2 jobs waiting")
+        #expect(held.entry?.status.wanted == 2)
+        machine.roomWasMade()
+        #expect(machine.look(sight(at: 0.2, ready: 2), by: PlainPolicy()).target.desired == 2)
+    }
+
+    @Test func `a day's budget warns, then starts nothing and drains the rest, and opens at midnight`() throws {
+        var machine = machine()
+        let day = { (scaling: inout ScalingConfiguration) in scaling.budget.gpuHoursPerDayMax = 1; scaling.price = 2 }
+        let workers = [worker("w1", .busy), worker("w2", .idle(since: start))]
+        _ = machine.look(sight(workers, configure: { day(&$0); $0.min = 2 }), by: PlainPolicy())
+        let early = machine.look(sight(at: 1000, workers, configure: { day(&$0); $0.min = 2 }), by: PlainPolicy())
+        #expect(early.decisions.isEmpty && early.lookAgainAt! <= start + .seconds(1441))
+        let warned = machine.look(sight(at: 1441, workers, configure: { day(&$0); $0.min = 2 }), by: PlainPolicy())
+        #expect(warned.decisions.map(\.kind) == [.warning] && warned.decisions[0].reason == "0.8 of 1 GPU-hours of today are used")
+        // 441 s of two workers at 2 an hour since it was kept before.
+        #expect(warned.entry?.usage.first.map { ($0.cost * 100).rounded() } == 49)
+        let capped = machine.look(sight(at: 1801, ready: 3, workers, configure: { day(&$0); $0.min = 2 }), by: PlainPolicy())
+        #expect(Set(capped.drain) == Set(workers.map { $0.id! }) && capped.target.retire.isEmpty, "drained, not stopped")
+        #expect(capped.entry?.status.state == .overBudget)
+        #expect(capped.decisions.first?.reason == "the budget of 1 GPU-hours a day is used up until midnight UTC")
+        let empty = machine.look(sight(at: 1900, ready: 3, configure: day), by: PlainPolicy())
+        #expect(empty.target.desired == 0 && empty.decisions.map(\.kind) == [.hold] && empty.lookAgainAt == start + .seconds(86_400))
+        #expect(machine.look(sight(at: 86_400, ready: 3, configure: day), by: PlainPolicy()).target.desired == 3)
+    }
+
+    @Test func `a rate of cost limits how many serve at once`() {
+        var machine = machine()
+        let rate = { (scaling: inout ScalingConfiguration) in scaling.budget.costPerHourMax = 3; scaling.price = 1.2 }
+        let grown = machine.look(sight(ready: 9, configure: rate), by: PlainPolicy())
+        #expect(grown.target.desired == 2)
+        let held = machine.look(sight(at: 1, ready: 9, [worker("w1", .busy), worker("w2", .busy)], configure: rate), by: PlainPolicy())
+        #expect(held.target.desired == 2 && held.drain.isEmpty && held.entry?.status.state == .overBudget)
+        #expect(held.entry?.status.cause == "3 an hour pay for 2 workers at 1.2 each")
+        let three = [worker("w1", .busy), worker("w2", .idle(since: start)), worker("w3", .busy)]
+        #expect(machine.look(sight(at: 2, ready: 9, three, configure: rate), by: PlainPolicy()).drain == [three[1].id!], "the idle one goes")
+    }
+
+    @Test func `usage is counted from being wanted to the end, busy time by what is seen, and split at midnight`() throws {
+        var machine = machine()
+        let sights = [
+            sight(at: 86_390), sight(at: 86_390, [worker("w1", .busy)]), sight(at: 86_395, [worker("w1", .busy)], ended: 1),
+            sight(at: 86_420, [worker("w1", .idle(since: start + .seconds(86_405)))], ended: 1),
+        ]
+        let usage = sights.flatMap { machine.look($0, by: PlainPolicy()).entry?.usage ?? [] }
+        let all = usage.reduce(into: WorkerUsage(day: Day(number: 0), endpoint: "", variant: "")) { $0 += $1 }
+        #expect(all.usedSeconds == 30 && all.busySeconds == 15 && all.jobs == 1 && all.runSeconds == 1 && all.alwaysOnSeconds == 120)
+        #expect(Set(usage.map(\.day)) == [Day(of: start), Day(of: start + .seconds(86_400))])
+    }
+
+    @Test func `what is kept lets another go on: backoff, problem, usage of the day, and nothing counted twice`() throws {
+        var machine = machine()
+        let configure = { (scaling: inout ScalingConfiguration) in scaling.budget.gpuHoursPerDayMax = 10 }
+        _ = machine.look(sight(ready: 1, [worker("w1", .busy)], configure: configure), by: PlainPolicy())
+        machine.ended(end("w2"), price: nil, at: start + .milliseconds(39_800))
+        let entry = try #require(machine.look(sight(at: 40, ready: 2, [worker("w1", .busy)], configure: configure), by: PlainPolicy()).entry)
+        #expect(entry.usage.first?.usedSeconds == 40)
+        var next = FleetStateMachine(FleetRecord(status: entry.status, memory: entry.memory))
+        #expect(next.status == machine.status)
+        let held = next.look(sight(at: 40.5, ready: 2, [worker("w1", .busy)], configure: configure), by: PlainPolicy())
+        #expect(held.target.desired == 1, "the backoff was forgotten")
+        #expect(held.entry == nil || held.entry?.usage.first?.usedSeconds == 0.5)
+        #expect(next.status.budget.map { ($0.gpuHoursToday * 3600).rounded() } == 41)
+        #expect(FleetStateMachine(FleetRecord(status: entry.status, memory: "nonsense")).status == entry.status)
+    }
+}
