@@ -7,6 +7,7 @@ struct GatewaySettings: Sendable {
     let settings: Settings
     let data: DataDirectory
     let startFailures: StartFailures
+    let joined: JoinedFleet
     let surroundings: Surroundings
 
     func configuration() throws -> GatewayConfiguration {
@@ -20,7 +21,10 @@ struct GatewaySettings: Sendable {
             authentication: settings.authentication == .required ? .required : .none,
             webhooks: WebhookSettings(secrets: [try WebhookSecret(webhookSecret)], allowedHosts: settings.webhookAllowedHosts),
             blobURLKey: Array(key), version: MillraceVersion.current, effectiveSettings: EffectiveSettings(settings: settings, data: data).json)
-        configuration.startProblem = { [startFailures] in startFailures.problem(of: $0) }
+        let onJoined = Set(settings.endpoints.filter { $0.fleet == .joined }.map(\.name))
+        configuration.startProblem = { [startFailures, joined] endpoint in
+            startFailures.problem(of: endpoint) ?? (onJoined.contains(endpoint) ? joined.shortage(of: endpoint) : nil)
+        }
         configuration.tls = settings.tls
         configuration.leaseDuration = settings.lease
         // A cancellation must be seen within a second, and several heartbeats must fit into a lease.

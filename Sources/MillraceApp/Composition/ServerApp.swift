@@ -42,7 +42,7 @@ public struct ServerApp: Sendable {
         let joined = makeJoinedFleet()
         let gateway = try Gateway(
             configuration: try GatewaySettings(
-                settings: settings, data: data, startFailures: startFailures, surroundings: surroundings
+                settings: settings, data: data, startFailures: startFailures, joined: joined, surroundings: surroundings
             ).configuration(),
             queue: JobQueue(store, surroundings: surroundings, metrics: metrics), blobs: blobs, joined: joined, prometheus: metrics,
             surroundings: surroundings, logger: logger)

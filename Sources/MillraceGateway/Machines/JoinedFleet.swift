@@ -15,6 +15,8 @@ public final class JoinedFleet: Fleet {
         var ledger = MachineLedger()
         /// The jobs that were at risk in workers that ended, until they are asked for.
         var atRisk: [InstanceID: Set<JobID>] = [:]
+        /// Workers of an endpoint that no machine has room for.
+        var unplaced: [String: Int] = [:]
         var nextWaiter = 0
         var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
     }
@@ -45,7 +47,22 @@ public final class JoinedFleet: Fleet {
     }
 
     public func reconcile(_ target: FleetTarget) async throws {
-        change { $0.ledger.reconcile(target, device: device(target.endpoint), at: surroundings.now()) { surroundings.makeID() } }
+        state.withLock { state in
+            let missing = state.ledger.reconcile(target, device: device(target.endpoint), at: surroundings.now()) { surroundings.makeID() }
+            state.unplaced[target.endpoint] = missing > 0 ? missing : nil
+        }
+        wakeAll()
+    }
+
+    /// Why workers of an endpoint cannot start on joined machines, when that is so.
+    public func shortage(of endpoint: String) -> String? {
+        state.withLock { state in
+            guard let missing = state.unplaced[endpoint] else { return nil }
+            let machines = state.ledger.machines.count { !$0.value.isDraining }
+            return machines == 0
+                ? "no machine has joined"
+                : "\(missing) of its workers find no free slot on the \(machines) machine\(machines == 1 ? "" : "s") that joined"
+        }
     }
 
     public func instances() async throws -> [FleetInstance] {
@@ -126,11 +143,6 @@ extension JoinedFleet {
             return state.nextWaiter
         }
         return (stream, id)
-    }
-
-    private func change(_ body: (inout State) -> Int) {
-        _ = state.withLock { body(&$0) }
-        wakeAll()
     }
 
     private func wakeAll() {
