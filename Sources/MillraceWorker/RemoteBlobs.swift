@@ -26,7 +26,7 @@ struct RemoteBlobs: Sendable {
     func download(_ file: JobFile, from url: String, to path: String) async throws {
         try await repeating("fetching \"\(file.name)\"") {
             let response = try await client.execute(HTTPClientRequest(url: absolute(url)), deadline: .distantFuture)
-            try Self.check(response.status, "fetching an input")
+            try Self.check(response.status, .inputUnavailable, "fetching an input")
             guard FileManager.default.createFile(atPath: path, contents: nil), let handle = FileHandle(forWritingAtPath: path) else {
                 throw BlobTransfer.failure("create", path)
             }
@@ -58,7 +58,7 @@ struct RemoteBlobs: Sendable {
             if response.status == .payloadTooLarge {
                 throw JobFailure(.tooLarge, "an output of \(length) bytes is more than the server takes")
             }
-            try Self.check(response.status, "storing a result")
+            try Self.check(response.status, .internal, "storing a result")
             let digest = body.digest
             if let tag = response.headers.first(name: "etag"), tag.contains("\""), tag.count == 66, tag != "\"\(digest.sha256)\"" {
                 throw Spoiled(reason: "the server took other bytes than were sent")
@@ -74,11 +74,11 @@ struct RemoteBlobs: Sendable {
     /// A transfer that came to an end, but not to the right one.
     private struct Spoiled: Error { var reason: String }
 
-    private static func check(_ status: HTTPResponseStatus, _ what: String) throws {
+    private static func check(_ status: HTTPResponseStatus, _ code: ErrorCode, _ what: String) throws {
         switch status.code {
         case 200..<300: return
         case 500..., 408, 429: throw Spoiled(reason: "the server answered with \(status)")
-        default: throw JobFailure(.inputUnavailable, "\(what) was answered with \(status)", retryable: true)
+        default: throw JobFailure(code, "\(what) was answered with \(status)", retryable: true)
         }
     }
 

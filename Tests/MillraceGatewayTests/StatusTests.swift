@@ -47,7 +47,7 @@ struct StatusTests {
             let method = try await gateway.send(.DELETE, "/v1/jobs")
             #expect(method.status == 405 && method.headers.first(name: "allow") == "GET, HEAD" && method.problem?.code == "method_not_allowed")
             #expect(try await gateway.send(.HEAD, "/v1/jobs").status == 200)
-            #expect(try await gateway.send(.GET, "/v1/worker/lease").status == 404)
+            #expect(try await gateway.send(.GET, "/v1/worker/lease").status == 405)
         }
     }
 

@@ -239,8 +239,11 @@ def walk(server, authority, machines):
     print("the machine does not see the server's files" if machine.can_hide else "not root: the machine could see the server's files", flush=True)
     check_refusals(machine)
 
-    machine.start()
     photos = sorted((DATA / "photos").glob("*.jpg"))
+    waiting = server.submit_files("classify", photos[:1])["id"]
+    wait_until(lambda: "no machine has joined" in (server.json("GET", "/v1/endpoints/classify").get("problem") or ""), 20, "the endpoint says why its worker does not start", server)
+    machine.start()
+    server.wait(waiting)
     jobs = [server.submit_files("classify", photos[:4], fields)["id"], server.submit_files("sentiment", comments(1), fields)["id"]]
     for job in jobs:
         server.wait(job, seconds=240)
@@ -249,7 +252,7 @@ def walk(server, authority, machines):
     assert machine.log().count("fetched a model") == 2, machine.log()
     print("jobs end on the joined machine", flush=True)
 
-    job = server.submit_files("sentiment", comments(6), fields)["id"]
+    job = server.submit_files("sentiment", comments(2), fields)["id"]
     wait_until(in_the_middle(server, job), 60, "the job is in the middle", server)
     server.kill()
     server.start()
@@ -258,7 +261,7 @@ def walk(server, authority, machines):
     jobs.append(job)
     print("the gateway was killed and started again", flush=True)
 
-    job = server.submit_files("sentiment", comments(6), fields)["id"]
+    job = server.submit_files("sentiment", comments(2), fields)["id"]
     wait_until(in_the_middle(server, job), 60, "the job is in the middle", server)
     network.cut()
     time.sleep(1)
@@ -266,7 +269,7 @@ def walk(server, authority, machines):
     done = server.wait(job, seconds=240)
     assert done["attempt"] == 1 and done["crashes"] == 0, f"a short cut must cost nothing: {done}"
     jobs.append(job)
-    job = server.submit_files("sentiment", comments(6), fields)["id"]
+    job = server.submit_files("sentiment", comments(2), fields)["id"]
     wait_until(in_the_middle(server, job), 60, "the job is in the middle", server)
     network.cut()
     wait_until(lambda: server.job(job)["state"] == "queued", 30, "the lease has expired", server)
@@ -287,7 +290,7 @@ def walk(server, authority, machines):
     fetched = machine.log().count("fetched a model")
     wait_until(lambda: not server.workers(), 30, "its workers are gone", server)
     machine.start()
-    job = server.submit_files("sentiment", comments(6), fields)["id"]
+    job = server.submit_files("sentiment", comments(2), fields)["id"]
     wait_until(in_the_middle(server, job), 60, "the job is in the middle", server)
     assert machine.log().count("fetched a model") == fetched, "models must not be fetched again"
     print("the agent was started again, and has its models", flush=True)

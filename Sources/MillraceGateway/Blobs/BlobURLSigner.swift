@@ -48,7 +48,7 @@ public struct BlobURLSigner: Sendable {
             let code = [UInt8](hexadecimal: signature),
             HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: Self.message(access, blob, expires, bond), using: key)
         else {
-            throw MillraceError(.forbidden, "the signature of this address is not right\(bond?.lease == nil ? "" : ", or its lease is lost")")
+            throw MillraceError(.forbidden, "the signature of this address is not right\(bond != nil && access == .write ? ", or its lease is lost" : "")")
         }
         guard surroundings.now().milliseconds < expires * 1000 else {
             throw MillraceError(.forbidden, "this address has expired")

@@ -15,6 +15,8 @@ public final class JoinedFleet: Fleet {
         var ledger = MachineLedger()
         /// The jobs that were at risk in workers that ended, until they are asked for.
         var atRisk: [InstanceID: Set<JobID>] = [:]
+        /// Workers of an endpoint that no machine has room for.
+        var unplaced: [String: Int] = [:]
         var nextWaiter = 0
         var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
     }
@@ -45,12 +47,17 @@ public final class JoinedFleet: Fleet {
     }
 
     public func reconcile(_ target: FleetTarget) async throws {
-        let missing = state.withLock { state in
-            state.ledger.reconcile(target, device: device(target.endpoint), at: surroundings.now()) { surroundings.makeID() }
+        let (missing, machines) = state.withLock { state in
+            let missing = state.ledger.reconcile(target, device: device(target.endpoint), at: surroundings.now()) { surroundings.makeID() }
+            return (missing, state.ledger.machines.count { !$0.value.isDraining })
         }
         wakeAll()
         guard missing == 0 else {
-            throw FleetProblem(.capacity, "\(missing) more would need a free slot on a joined machine that takes workers of \"\(target.endpoint)\"")
+            throw FleetProblem(
+                .capacity,
+                machines == 0
+                    ? "no machine has joined"
+                    : "\(missing) of its workers find no free slot on the \(machines) machine\(machines == 1 ? "" : "s") that joined")
         }
     }
 
