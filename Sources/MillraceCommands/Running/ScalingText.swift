@@ -62,7 +62,7 @@ enum ScalingText {
             return [
                 status.cause.map { "\(status.endpoint): \(state(status.state)) (\(Quantities.age(now.since(status.since)))): \($0)\(next)" },
                 status.lastDecision.map { "\(status.endpoint): last decision \(Quantities.age(now.since($0.at))): \(change($0)): \($0.reason)" },
-            ].compactMap { $0.map(TerminalText.safe) }
+            ].compactMap { $0.map { TerminalText.safe($0.replacing("\n", with: " ")) } }
         }
     }
 

@@ -181,3 +181,11 @@ public struct JobFailure: Error, Sendable, Codable, Equatable {
         self.init(error.code, error.message, hint: error.hint, retryable: retryable)
     }
 }
+
+extension JobFailure: CustomStringConvertible {
+    /// The message, and the last line of what the program said when it died.
+    public var description: String {
+        let last = stderrTail?.split(whereSeparator: \.isNewline).last
+        return message + (last.map { ": \($0)" } ?? "") + " (\(code))"
+    }
+}

@@ -15,7 +15,7 @@ extension FleetStateMachine {
         var ended: Int
         var run: Duration
         var busySinceEnd: Duration
-        var starting: [InstanceID: Timestamp]
+        var seen: [InstanceID: Bool]
         var speech: DecisionSpeech
     }
 
@@ -23,7 +23,7 @@ extension FleetStateMachine {
         let memory = Memory(
             policy: policyMemory, demand: demand, backoff: backoff, problem: problem, earlyDeaths: earlyDeaths, meter: meter,
             admitted: totals?.admitted ?? 0, ended: totals?.ended ?? 0, run: totals?.run ?? .zero, busySinceEnd: busySinceEnd,
-            starting: starting, speech: speech)
+            seen: seen, speech: speech)
         // A number that JSON has no form for costs the memory, not the controller.
         return (try? MillraceJSON.string(memory)) ?? "{}"
     }
@@ -34,7 +34,7 @@ extension FleetStateMachine {
         status = record.status
         guard let memory: Memory = try? MillraceJSON.decode(from: record.memory) else { return }
         (policyMemory, demand, backoff, problem) = (memory.policy, memory.demand, memory.backoff, memory.problem)
-        (earlyDeaths, meter, busySinceEnd, starting, speech) = (memory.earlyDeaths, memory.meter, memory.busySinceEnd, memory.starting, memory.speech)
+        (earlyDeaths, meter, busySinceEnd, seen, speech) = (memory.earlyDeaths, memory.meter, memory.busySinceEnd, memory.seen, memory.speech)
         totals = VariantTotals(endpoint: endpoint, variant: variant, admitted: memory.admitted, ended: memory.ended, run: memory.run)
     }
 }

@@ -22,8 +22,8 @@ public struct FleetStateMachine: Sendable, Equatable {
     var totals: VariantTotals?
     /// Time of busy workers since jobs last ended.
     var busySinceEnd: Duration = .zero
-    /// Instances that were not ready at the last look, and when they were asked for.
-    var starting: [InstanceID: Timestamp] = [:]
+    /// The instances of the last look, and whether they were ready.
+    var seen: [InstanceID: Bool] = [:]
     var speech = DecisionSpeech()
     var keptAt: Timestamp?
     /// Starts that the store has not heard of.
@@ -151,7 +151,7 @@ public struct FleetStateMachine: Sendable, Equatable {
 
     public mutating func ended(_ end: WorkerEnd, price: Double?, at now: Timestamp) {
         meter.ended(end.instance, of: endpoint, variant, price: price, at: now)
-        starting[end.instance] = nil
+        seen[end.instance] = nil
         if let readyAt = end.readyAt {
             if end.expected || now.since(readyAt) > Self.provenAfter { return proven() }
             earlyDeaths += 1
@@ -163,7 +163,9 @@ public struct FleetStateMachine: Sendable, Equatable {
     }
 
     private mutating func fail(_ kind: FleetProblem.Kind, _ words: String, _ end: WorkerEnd, at now: Timestamp) {
-        let last = end.stderrTail.split(separator: "\n").suffix(3).joined(separator: "\n")
+        // Its own last word, where it has one; else what it said last.
+        let lines = end.stderrTail.split(separator: "\n")
+        let last = lines.last { $0.hasPrefix("error: ") }.map { String($0.dropFirst(7)) } ?? lines.suffix(3).joined(separator: " ")
         problem = FleetProblem(kind, last.isEmpty ? words : "\(words): \(last.suffix(1000))")
         backoff.failed(at: now)
     }
@@ -201,23 +203,22 @@ extension FleetStateMachine {
     private mutating func noteStarts(_ sight: FleetSight) {
         let now = sight.observation.now
         for worker in sight.observation.workers {
-            switch worker.activity {
-            case .starting(let since):
-                guard starting.updateValue(since, forKey: worker.instance) == nil else { continue }
-                newStarts.append(ColdStart(instance: worker.instance, endpoint: endpoint, variant: variant, wantedAt: sight.wantedAt[worker.instance] ?? since))
-            case .busy, .idle:
-                if let since = starting.removeValue(forKey: worker.instance) {
-                    let readyAt = sight.readyAt[worker.instance] ?? now
-                    demand.noteStart(took: max(readyAt.since(since), .zero))
-                    // It may be one of those that die a moment later.
-                    if problem?.kind != .crashLoop { proven() }
-                } else if earlyDeaths > 0, let readyAt = sight.readyAt[worker.instance], now.since(readyAt) > Self.provenAfter {
-                    proven()
-                }
-            case .draining: break
+            let (before, readyAt) = (seen[worker.instance], sight.readyAt[worker.instance])
+            let wantedAt = sight.wantedAt[worker.instance] ?? now
+            if before == nil {
+                newStarts.append(ColdStart(instance: worker.instance, endpoint: endpoint, variant: variant, wantedAt: wantedAt))
             }
+            let isReady = !worker.isStarting && worker.id != nil
+            // One that was told to go before it was ready says nothing of how long starting takes.
+            if isReady, before != true, !worker.isDraining {
+                demand.noteStart(took: max((readyAt ?? now).since(wantedAt), .zero))
+                // It may be one of those that die a moment later.
+                if problem?.kind != .crashLoop { proven() }
+            }
+            if earlyDeaths > 0, !worker.isDraining, let readyAt, now.since(readyAt) > Self.provenAfter { proven() }
+            seen[worker.instance] = before == true || isReady
         }
         let there = Set(sight.observation.workers.map(\.instance))
-        starting = starting.filter { there.contains($0.key) }
+        seen = seen.filter { there.contains($0.key) }
     }
 }

@@ -43,8 +43,8 @@ extension ScalingController {
     private func removeWorker(of instance: InstanceID, status: String, stderrTail: String) async throws -> Timestamp? {
         defer { traces.forget(instance) }
         guard let worker = try await store.workers().first(where: { $0.instance == instance }) else {
-            // One that said goodbye was ready, or was told to stop.
-            return observer.hadRegistered(instance) ? surroundings.now() : nil
+            // It said goodbye before it ended.
+            return observer.readyAt(ofGone: instance)
         }
         if worker.jobsHeld > 0 {
             _ = try await store.abandon(worker: worker.id, atRisk: traces.jobsAtRisk(instance), reason: status, stderrTail: stderrTail)

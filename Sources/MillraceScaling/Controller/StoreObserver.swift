@@ -50,9 +50,9 @@ final class StoreObserver: Sendable {
         }
     }
 
-    /// Whether an instance that the store does not know any more was known to it.
-    func hadRegistered(_ instance: InstanceID) -> Bool {
-        memory.withLock { $0.contains(instance) }
+    /// When an instance that the store does not know any more had become ready.
+    func readyAt(ofGone instance: InstanceID) -> Timestamp? {
+        memory.withLock { $0.readyAt(of: instance) }
     }
 
     private func isSilent(_ worker: WorkerRecord, at now: Timestamp) -> Bool {
@@ -101,16 +101,18 @@ public struct WorkerTraces: Sendable {
 /// Remembers which instances have registered. One that did and is no longer known to the store has said goodbye and is about to
 /// end; without this memory it would look like one that has yet to start, and be replaced.
 struct RegistrationMemory: Sendable {
-    private var registered: Set<InstanceID> = []
+    /// And when they became ready.
+    private var registered: [InstanceID: Timestamp?] = [:]
 
-    func contains(_ instance: InstanceID) -> Bool { registered.contains(instance) }
+    func readyAt(of instance: InstanceID) -> Timestamp? { registered[instance] ?? nil }
 
     /// - Returns: the instances that have left the store.
     mutating func left(_ instances: [InstanceID], registered known: [InstanceID: WorkerRecord]) -> Set<InstanceID> {
         // Who is not there any more is forgotten, so that the memory stays as small as the fleet.
-        registered.formIntersection(instances)
-        registered.formUnion(instances.filter { known[$0] != nil })
-        return registered.filter { known[$0] == nil }
+        let there = Set(instances)
+        registered = registered.filter { there.contains($0.key) }
+        for instance in instances { if let worker = known[instance] { registered[instance] = .some(worker.readyAt) } }
+        return Set(registered.keys.filter { known[$0] == nil })
     }
 }
 
