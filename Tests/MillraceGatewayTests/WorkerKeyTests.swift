@@ -177,8 +177,9 @@ struct WorkerKeyTests {
     func machine() async throws {
         try await withGateway { gateway in
             let (_, mine) = try await key(gateway)
-            try await gateway.joined.reconcile(FleetTarget(endpoint: "text", variant: "a", desired: 1))
-            #expect(gateway.joined.shortage(of: "text") == "no machine has joined" && gateway.joined.shortage(of: "pictures") == nil)
+            await #expect(throws: FleetProblem(.capacity, "no machine has joined")) {
+                try await gateway.joined.reconcile(FleetTarget(endpoint: "text", variant: "a", desired: 1))
+            }
             var report = MachineReport(
                 machine: "m", host: "h", slots: .init(cpu: 1, gpus: []), endpoints: nil, isDraining: false, workers: [], ended: [], waitSeconds: 0)
             #expect(try await post(gateway, "/v1/worker/machine", mine, report).json(MachineOrders.self) == MachineOrders(workers: []))
@@ -187,7 +188,6 @@ struct WorkerKeyTests {
             async let waiting = post(gateway, "/v1/worker/machine", mine, patient)
             try await gateway.joined.reconcile(FleetTarget(endpoint: "text", variant: "a", desired: 1))
             let order = try #require(try await waiting.json(MachineOrders.self).workers.first)
-            #expect(gateway.joined.shortage(of: "text") == nil)
             #expect(order.endpoint == "text" && order.instance.hasPrefix("joined:m:") && order.drainSeconds == 60)
             _ = try await post(gateway, "/v1/worker/register", mine, registration("text", instance: order.instance))
             report.workers = [

@@ -15,8 +15,6 @@ public final class JoinedFleet: Fleet {
         var ledger = MachineLedger()
         /// The jobs that were at risk in workers that ended, until they are asked for.
         var atRisk: [InstanceID: Set<JobID>] = [:]
-        /// Workers of an endpoint that no machine has room for.
-        var unplaced: [String: Int] = [:]
         var nextWaiter = 0
         var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
     }
