@@ -1,0 +1,186 @@
+import Foundation
+import MillraceCore
+
+/// The default: workers so that nineteen jobs of twenty start within the target, for as little idle time as that takes.
+public struct TargetWaitPolicy: ScalingPolicy {
+    /// One set for all endpoints.
+    struct Constants: Sendable {
+        var missShare = 0.05
+        var rateMin = 0.002
+        var rateMax = 0.02
+        var rateJobs = 10.0
+        var priceFirst = 10.0
+        var priceMin = 0.01
+        var priceCap = 4.0
+        var startupFirst = 60.0
+    }
+    private let target: Double
+    private let constants: Constants
+
+    public init(target: Duration) {
+        self.init(target: target, Constants())
+    }
+
+    init(target: Duration, _ constants: Constants) {
+        self.target = max(target.seconds, 0.001)
+        self.constants = constants
+    }
+
+    public func decide(_ observation: VariantObservation, _ memory: inout PolicyMemory) -> ScalingDecision {
+        let now = Double(observation.now.milliseconds) / 1000
+        let limits = observation.limits
+        let startup = max(observation.startup?.seconds ?? constants.startupFirst, 0.01)
+        var learned =
+            memory.learned.flatMap { $0.max == limits.upperBound && $0.target == target ? $0 : nil }
+            ?? LearnedLevels(
+                max: max(1, limits.upperBound), target: target, price: memory.learned?.price ?? constants.priceFirst,
+                arrivalsSeen: 0, at: now)
+        memory.learned = nil
+        learned.update(observation, startup: startup, constants: constants)
+        defer { memory.learned = learned }
+
+        let serving = observation.serving
+        var wanted = serving
+        var reason = ""
+        if observation.ready > 0 {
+            let forecast = Forecast(observation, startup: startup, target: target)
+            let more = forecast.best(price: learned.price, max: limits.upperBound - serving)
+            if more > 0 || serving == 0 {
+                wanted = serving + max(more, serving == 0 ? 1 : 0)
+                reason = "\(Words.waiting(observation.ready)), \(Words.number(1 / forecast.secondsPerJob)) jobs/s each"
+            }
+        }
+        // A level that was worth having for longer than a start is worth.
+        while wanted < limits.upperBound, wanted >= 1, learned.isWorthStarting(wanted + 1, startup) {
+            wanted += 1
+        }
+        var lookAgainAt: Timestamp?
+        let idle = observation.workers.count { if case .idle = $0.activity { true } else { false } }
+        if wanted == serving, idle > 0, observation.ready == 0 {
+            var free = idle
+            while free > 0, wanted > limits.lowerBound {
+                let until = learned.heldUntil(wanted, startup)
+                if until > now {
+                    lookAgainAt = Timestamp(milliseconds: Int64((until * 1000).rounded(.up)) + 1)
+                    break
+                }
+                wanted -= 1
+                free -= 1
+            }
+        } else if observation.ready > 0 {
+            lookAgainAt = observation.now + .milliseconds(Int64(max(1000, min(target, startup) * 250)))
+        }
+        return observation.decision(for: wanted.clamped(to: limits), .idleOnly, lookAgainAt: lookAgainAt, reason: reason)
+    }
+}
+
+extension LearnedLevels {
+    private func index(_ workers: Int) -> Int {
+        levels.firstIndex { $0.workers >= workers } ?? levels.count - 1
+    }
+    /// Workers that this level has beyond the one before.
+    private func width(_ index: Int) -> Double {
+        Double(levels[index].workers - (index == 0 ? 0 : levels[index - 1].workers))
+    }
+
+    /// Whether in some recent time the worker would have saved more than it costs, its start included.
+    func isWorthStarting(_ workers: Int, _ startup: Double) -> Bool {
+        let index = index(workers)
+        for scale in 1..<Self.scaleCount {
+            let seconds = Self.scale(scale, startup)
+            if levels[index].saved[scale] * price > (seconds + startup) * width(index) { return true }
+        }
+        return false
+    }
+
+    /// How long this worker is kept for the next need.
+    func heldUntil(_ workers: Int, _ startup: Double) -> Double {
+        let index = index(workers)
+        let level = levels[index]
+        let perStart = startup * width(index) + price * Swift.max(level.missesPerStart.mean, 1)
+        let perNeed = price * Swift.max(level.missesPerNeed.mean, 1)
+        let cost = (index == 0 ? perStart : Swift.min(perStart, perNeed)) / width(index)
+        return level.needUntil + level.gaps.patience(cost: cost)
+    }
+}
+
+/// What the queue will be, as a fluid.
+struct Forecast {
+    let secondsPerJob: Double
+    private let arrivalsPerSecond: Double
+    private let ready: Double
+    private let oldest: Double
+    private let capacity: Double
+    /// When further workers become ready, from now, ascending.
+    private let coming: [Double]
+    private let startup: Double
+    private let target: Double
+
+    init(_ observation: VariantObservation, startup: Double, target: Double) {
+        secondsPerJob = observation.service?.secondsPerJob ?? 1
+        var rate = 0.0
+        for seconds in [startup, startup * 4] {
+            let (count, seconds) = observation.demand.arrivals(over: seconds, at: observation.now)
+            rate = max(rate, (count - count.squareRoot()) / seconds)
+        }
+        arrivalsPerSecond = max(rate, 1e-9)
+        ready = Double(observation.ready)
+        oldest = observation.oldestReadyAt.map { max(0, observation.now.since($0).seconds) } ?? 0
+        var serving = 0.0
+        var coming: [Double] = []
+        for worker in observation.workers {
+            switch worker.activity {
+            case .busy, .idle: serving += 1
+            case .starting(let since): coming.append(max(startup - observation.now.since(since).seconds, startup * 0.05))
+            case .draining: break
+            }
+        }
+        capacity = serving
+        self.coming = coming.sorted()
+        self.startup = startup
+        self.target = target
+    }
+
+    /// Jobs that will miss the target when so many workers are started now.
+    private func misses(more: Double) -> Double {
+        let horizon = startup * 6 + target
+        let step = startup / 8
+        var time = 0.0
+        var served = 0.0
+        var misses = 0.0
+        var next = 0
+        var capacity = capacity
+        while time < horizon {
+            while next < coming.count, coming[next] <= time {
+                capacity += 1
+                next += 1
+            }
+            let have = capacity + (time >= startup ? more : 0)
+            let there = ready + arrivalsPerSecond * time
+            let able = have * step / secondsPerJob
+            let begun = min(able, there - served)
+            // The job in the middle of those that begin now.
+            let middle = served + begun / 2
+            let arrivedAt = middle < ready ? -oldest * (1 - middle / ready) : (middle - ready) / arrivalsPerSecond
+            if time - arrivedAt > target { misses += begun }
+            served += begun
+            time += step
+            if time > startup, served >= there - 1e-9 { return misses }
+        }
+        return misses + max(0, ready + arrivalsPerSecond * (horizon - target) - served)
+    }
+
+    /// How many more workers are worth their start.
+    func best(price: Double, max: Int) -> Int {
+        guard max > 0 else { return 0 }
+        var before = misses(more: 0)
+        var more = 0
+        while more < max {
+            let after = misses(more: Double(more + 1))
+            guard (before - after) * price > startup else { break }
+            before = after
+            more += 1
+        }
+        return more
+    }
+}
