@@ -33,7 +33,7 @@ struct LearnedLevels: Sendable, Codable, Equatable {
     private var arrivalsSeen: Int
     private var sizeIndex = 0
     private var updatedAt: Double
-    private var judged = 0.0
+    private let beganAt: Double
     private var pending: RecentArrivals
     var missShare = Moments()
 
@@ -43,6 +43,7 @@ struct LearnedLevels: Sendable, Codable, Equatable {
         self.price = price
         self.arrivalsSeen = arrivalsSeen
         updatedAt = now
+        beganAt = now
         pending = RecentArrivals(span: target, at: now)
         levels = Self.sizes(upTo: max).map {
             Level(workers: $0, freeAt: [Double](repeating: -1e18, count: $0), saved: [Double](repeating: 0, count: Self.scaleCount))
@@ -95,7 +96,7 @@ struct LearnedLevels: Sendable, Codable, Equatable {
             let begins = Swift.max(levels[index].freeAt[first], now)
             levels[index].freeAt[first] = begins + size
             let missed = begins - now > target
-            if missedBelow, !missed { noteNeed(index, now, needUntilBelow, startup) }
+            if missedBelow, !missed { noteNeed(index, now, needUntilBelow, Swift.max(0, startup - target)) }
             if index == 0 { levels[0].needUntil = Swift.max(levels[0].needUntil, levels[0].freeAt[0]) }
             needUntilBelow = (levels[index].freeAt.min() ?? now) - target
             missedBelow = missed
@@ -103,7 +104,7 @@ struct LearnedLevels: Sendable, Codable, Equatable {
     }
 
     /// A job that this level's worker saves.
-    private mutating func noteNeed(_ index: Int, _ now: Double, _ until: Double, _ startup: Double) {
+    private mutating func noteNeed(_ index: Int, _ now: Double, _ until: Double, _ window: Double) {
         for scale in 0..<Self.scaleCount { levels[index].saved[scale] += 1 }
         if levels[index].needUntil > -1e17, now > levels[index].needUntil {
             levels[index].gaps.note(now - levels[index].needUntil)
@@ -111,7 +112,7 @@ struct LearnedLevels: Sendable, Codable, Equatable {
             levels[index].needMisses = 0
         }
         levels[index].needMisses += 1
-        if now > levels[index].windowBegan + startup {
+        if now > levels[index].windowBegan + window {
             if levels[index].windowMisses > 0 { levels[index].missesPerStart.note(levels[index].windowMisses, count: 1, remembered: 16) }
             levels[index].windowMisses = 0
             levels[index].windowBegan = now
@@ -120,65 +121,63 @@ struct LearnedLevels: Sendable, Codable, Equatable {
         levels[index].needUntil = Swift.max(levels[index].needUntil, index == 0 ? now : Swift.max(now, until))
     }
 
-    /// What it is worth to save one job from a miss, in worker-seconds, so that in the long run one job in twenty misses.
+    /// What it is worth to save one job from a miss, in worker-seconds.
+    ///
+    /// A worker more, all the time, is worth it when it saves one job in `worth`; the more jobs have missed than may, the more.
     private mutating func learnPrice(
         _ observation: VariantObservation, new: Int, now: Double, startup: Double, constants: TargetWaitPolicy.Constants
     ) {
         let (due, missed) = pending.note(new, waiting: observation.ready, at: now)
-        guard due > 0 else { return }
-        judged += due
-        missShare.note(missed / due, count: due, remembered: 1000)
-        let rate = Swift.max(constants.rateMin, Swift.min(constants.rateMax, constants.rateJobs / judged))
+        if due > 0 { missShare.note(missed / due, count: due, remembered: constants.remembered) }
+        let known = missShare.weight / (missShare.weight + constants.priorJobs)
+        let share = known * missShare.mean + (1 - known) * constants.missShare
+        let pressure = Swift.min(constants.pressureMax, Swift.max(constants.pressureMin, pow(share / constants.missShare, constants.gain)))
+        let rate = (Double(observation.demand.arrivals) + 1) / (now - beganAt + 1)
         let priceMax = constants.priceCap * startup * Swift.max(1, startup / Swift.max(target, 0.001))
-        price = Swift.min(priceMax, Swift.max(constants.priceMin, price * exp(rate * (missed - constants.missShare * due))))
+        price = Swift.min(priceMax, constants.worth * pressure / rate)
     }
 }
 
-/// Lengths of gaps, in bins of half an octave from a tenth of a second on, old ones fading.
+/// How likely a gap ends at each age, in bins of half an octave from a tenth of a second on.
+///
+/// Kept as hazards (the share of those that reached an age and ended in it), so that many short gaps do not make the few long ones forgotten.
 struct GapHistory: Sendable, Codable, Equatable {
     private static let least = 0.1
-    private static let count = 44
-    private static let fade = 1 - 1 / 256.0
-    private var weights = [Double](repeating: 0, count: Self.count)
-    private var sums = [Double](repeating: 0, count: Self.count)
-    private(set) var total = 0.0
+    private static let count = 46
+    private static let remembered = 64.0
+    private var ended = [Double](repeating: 0, count: Self.count)
+    private var reached = [Double](repeating: 0, count: Self.count)
+
+    private static func limit(_ index: Int) -> Double { index < 0 ? 0 : least * pow(2, Double(index + 1) / 2) }
 
     mutating func note(_ gap: Double) {
-        let index = gap <= Self.least ? 0 : Swift.min(Self.count - 1, Int(2 * log2(gap / Self.least)))
-        for other in weights.indices {
-            weights[other] *= Self.fade
-            sums[other] *= Self.fade
+        let last = gap <= Self.least ? 0 : Swift.min(Self.count - 1, Int(2 * log2(gap / Self.least)))
+        let fade = 1 - 1 / Self.remembered
+        for index in 0...last {
+            reached[index] = reached[index] * fade + 1
+            ended[index] = ended[index] * fade + (index == last ? 1 : 0)
         }
-        total = total * Self.fade + 1
-        weights[index] += 1
-        sums[index] += gap
     }
 
-    /// How long to wait for the next need, when waiting costs 1 a second and not being there costs so much: the wait that would
-    /// have been best over the gaps that were. While few are known, as long as not being there costs: at most twice the best.
+    /// How long to wait for the next need, when waiting costs 1 a second and not being there costs so much: optimal stopping over the
+    /// gaps that were. Of ages that were never seen it is thought that a gap is as likely to end in any octave of its age, which alone
+    /// makes a ski rental: wait for as long as it costs.
     func patience(cost: Double) -> Double {
-        var best = Double.infinity
-        var patience = 0.0
-        // Gaps as good as known before any was seen: evenly over the octaves around the cost.
-        let prior = 2.0
-        var passedWeight = 0.0
-        var passedSum = 0.0
-        let all = total + prior
-        for index in -1..<Self.count {
-            let limit = index < 0 ? 0 : Self.least * pow(2, Double(index + 1) / 2)
-            if index >= 0 {
-                passedWeight += weights[index]
-                passedSum += sums[index]
-            }
-            // The prior's gap is one of the ski rental's adversary: it ends just after twice the cost.
-            let priorCost = limit < cost ? limit + cost * 1.0 : cost * 1.0
-            let expected = passedSum + (total - passedWeight) * (limit + cost) + prior * priorCost
-            if expected < best * 0.999 {
-                best = expected
-                patience = limit
+        let scale = cost / 8
+        var toGo = cost
+        var patience = Double.infinity
+        for index in (0..<Self.count).reversed() {
+            let (from, until) = (Self.limit(index - 1), Self.limit(index))
+            let prior = 1 - (scale + from) / (scale + until)
+            let hazard = (ended[index] + prior * 2) / (reached[index] + 2)
+            let goOn = (1 - hazard / 2) * (until - from) + (1 - hazard) * toGo
+            if goOn < cost {
+                toGo = goOn
+            } else {
+                toGo = cost
+                patience = from
             }
         }
-        _ = all
         return patience
     }
 }

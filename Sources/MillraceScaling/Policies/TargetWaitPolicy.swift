@@ -6,19 +6,43 @@ public struct TargetWaitPolicy: ScalingPolicy {
     /// One set for all endpoints.
     struct Constants: Sendable {
         var missShare = 0.05
-        var rateMin = 0.002
-        var rateMax = 0.02
-        var rateJobs = 10.0
-        var priceFirst = 10.0
-        var priceMin = 0.01
+        var worth = 8.0
+        var gain = 1.0
+        var pressureMax = 10.0
+        var pressureMin = 0.001
+        var priorJobs = 500.0
+        var remembered = 5000.0
         var priceCap = 4.0
         var startupFirst = 60.0
     }
     private let target: Double
     private let constants: Constants
+    nonisolated(unsafe) static var trace: ((Double, LearnedLevels, VariantObservation, Double) -> Void)?
+    public nonisolated(unsafe) static var say: ((String) -> Void)? { didSet {
+        var lastAt = 0.0
+        trace = { now, learned, o, startup in
+            if now < lastAt + 300 { return }
+            lastAt = now
+            say?("t \(Int(now) % 1_000_000) price \(Words.number(learned.price)) miss \(Words.number(learned.missShare.mean)) q \(o.ready) r \(o.running) workers \(o.serving) start \(o.workers.count { $0.isStarting }) " + (1...6).map { "| \(Words.number(learned.levels[$0-1].missesPerStart.mean)) \(Words.number(learned.levels[$0-1].missesPerNeed.mean)) \(Words.number(learned.heldUntil($0, startup) - learned.levels[$0-1].needUntil)) \(learned.isWorthStarting($0, startup))" }.joined(separator: " "))
+        }
+    } }
 
+    public nonisolated(unsafe) static var override: [String: Double] = [:]
     public init(target: Duration) {
-        self.init(target: target, Constants())
+        var c = Constants()
+        for (k, v) in Self.override {
+            switch k {
+            case "worth": c.worth = v
+            case "gain": c.gain = v
+            case "pmax": c.pressureMax = v
+            case "pmin": c.pressureMin = v
+            case "prior": c.priorJobs = v
+            case "rem": c.remembered = v
+            case "cap": c.priceCap = v
+            default: fatalError(k)
+            }
+        }
+        self.init(target: target, c)
     }
 
     init(target: Duration, _ constants: Constants) {
@@ -33,11 +57,12 @@ public struct TargetWaitPolicy: ScalingPolicy {
         var learned =
             memory.learned.flatMap { $0.max == limits.upperBound && $0.target == target ? $0 : nil }
             ?? LearnedLevels(
-                max: max(1, limits.upperBound), target: target, price: memory.learned?.price ?? constants.priceFirst,
+                max: max(1, limits.upperBound), target: target, price: 0,
                 arrivalsSeen: 0, at: now)
         memory.learned = nil
         learned.update(observation, startup: startup, constants: constants)
         defer { memory.learned = learned }
+        if let t = TargetWaitPolicy.trace { t(now, learned, observation, startup) }
 
         let serving = observation.serving
         var wanted = serving
@@ -56,12 +81,12 @@ public struct TargetWaitPolicy: ScalingPolicy {
         }
         var lookAgainAt: Timestamp?
         let idle = observation.workers.count { if case .idle = $0.activity { true } else { false } }
-        if wanted == serving, idle > 0, observation.ready == 0 {
+        if wanted == serving, idle > 0, observation.ready == 0, !observation.workers.contains(where: \.isStarting) {
             var free = idle
             while free > 0, wanted > limits.lowerBound {
-                let until = learned.heldUntil(wanted, startup)
+                let until = wanted > 1 && learned.isWorthStarting(wanted, startup) ? .infinity : learned.heldUntil(wanted, startup)
                 if until > now {
-                    lookAgainAt = Timestamp(milliseconds: Int64((until * 1000).rounded(.up)) + 1)
+                    lookAgainAt = Timestamp(milliseconds: Int64((min(until, now + 3600) * 1000).rounded(.up)) + 1)
                     break
                 }
                 wanted -= 1
@@ -97,8 +122,8 @@ extension LearnedLevels {
     func heldUntil(_ workers: Int, _ startup: Double) -> Double {
         let index = index(workers)
         let level = levels[index]
-        let perStart = startup * width(index) + price * Swift.max(level.missesPerStart.mean, 1)
-        let perNeed = price * Swift.max(level.missesPerNeed.mean, 1)
+        let perStart = startup * width(index) + (target < startup ? price * Swift.max(level.missesPerStart.weight > 0 ? level.missesPerStart.mean : level.windowMisses, 1) : 0)
+        let perNeed = price * Swift.max(level.missesPerNeed.weight > 0 ? level.missesPerNeed.mean : level.needMisses, 1)
         let cost = (index == 0 ? perStart : Swift.min(perStart, perNeed)) / width(index)
         return level.needUntil + level.gaps.patience(cost: cost)
     }
@@ -119,7 +144,7 @@ struct Forecast {
     init(_ observation: VariantObservation, startup: Double, target: Double) {
         secondsPerJob = observation.service?.secondsPerJob ?? 1
         var rate = 0.0
-        for seconds in [startup, startup * 4] {
+        for seconds in [startup, startup * 4, max(startup, secondsPerJob) * 16] {
             let (count, seconds) = observation.demand.arrivals(over: seconds, at: observation.now)
             rate = max(rate, (count - count.squareRoot()) / seconds)
         }
@@ -143,8 +168,8 @@ struct Forecast {
 
     /// Jobs that will miss the target when so many workers are started now.
     private func misses(more: Double) -> Double {
-        let horizon = startup * 6 + target
-        let step = startup / 8
+        let horizon = max(startup, secondsPerJob) * 6 + target
+        var step = startup / 8
         var time = 0.0
         var served = 0.0
         var misses = 0.0
@@ -165,9 +190,15 @@ struct Forecast {
             if time - arrivedAt > target { misses += begun }
             served += begun
             time += step
-            if time > startup, served >= there - 1e-9 { return misses }
+            if time > startup {
+                if served >= there - 1e-9 { return misses }
+                step *= 1.15
+            }
         }
-        return misses + max(0, ready + arrivalsPerSecond * (horizon - target) - served)
+        // What is left then misses, and so does what comes until it is worked off.
+        let left = ready + arrivalsPerSecond * time - served
+        let spare = max(capacity + more - arrivalsPerSecond * secondsPerJob, 0.05)
+        return misses + left + arrivalsPerSecond * max(0, left * secondsPerJob / spare - target)
     }
 
     /// How many more workers are worth their start.
