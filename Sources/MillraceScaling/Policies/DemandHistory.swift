@@ -78,11 +78,13 @@ public struct DemandHistory: Sendable, Codable, Equatable {
         start.weight > 0 ? .milliseconds(Int64((start.mean * 1000).rounded())) : nil
     }
 
-    /// Arrivals of about the last so many seconds, fading; the scale nearest above that is kept answers.
-    func arrivals(over seconds: Double, at now: Timestamp) -> (count: Double, seconds: Double) {
-        let index = Self.scales.firstIndex { $0 >= seconds } ?? Self.scales.count - 1
+    /// Arrivals of about the last so many seconds, fading, for each scale that is kept from this length on; the longest in any case.
+    func arrivals(overAtLeast seconds: Double, at now: Timestamp) -> [(count: Double, seconds: Double)] {
         let passed = fadedAt.map { max(0, now.since($0).seconds) } ?? 0
-        return (faded[index] * exp(-passed / Self.scales[index]), Self.scales[index])
+        return Self.scales.indices.compactMap { index in
+            guard Self.scales[index] >= seconds || index == Self.scales.count - 1 else { return nil }
+            return (faded[index] * exp(-passed / Self.scales[index]), Self.scales[index])
+        }
     }
 }
 

@@ -15,6 +15,7 @@ struct LearnedLevels: Sendable, Codable, Equatable {
         var freeAt: [Double]
         /// Jobs that this level's last worker saves from a miss: the last window of needs, and averages.
         var needUntil = -Double.infinity.nextUp
+        var neededAt = -1e18
         var gaps = GapHistory()
         var windowBegan = -1e18
         var windowMisses = 0.0
@@ -78,12 +79,20 @@ struct LearnedLevels: Sendable, Codable, Equatable {
                 for index in levels.indices { levels[index].saved[scale] *= fade }
             }
         }
+        if observation.ready + observation.running == 0 { forgive(now + target + 8 * Swift.max(startup, observation.service?.secondsPerJob ?? 0)) }
         let sizes = observation.demand.sizes
         for _ in 0..<Swift.max(0, new) where !sizes.isEmpty {
             sizeIndex = (sizeIndex + 1) % sizes.count
             arrive(now, size: sizes[sizeIndex], startup, constants)
         }
         learnPrice(observation, new: Swift.max(0, new), now: now, startup: startup, constants: constants)
+    }
+
+    /// The real fleet has nothing to do: no shadow fleet is further behind than this.
+    private mutating func forgive(_ latest: Double) {
+        for index in levels.indices where (levels[index].freeAt.last ?? 0) > latest || levels[index].freeAt[0] > latest {
+            for place in levels[index].freeAt.indices { levels[index].freeAt[place] = Swift.min(levels[index].freeAt[place], latest) }
+        }
     }
 
     private mutating func arrive(_ now: Double, size: Double, _ startup: Double, _ constants: TargetWaitPolicy.Constants) {
@@ -112,6 +121,7 @@ struct LearnedLevels: Sendable, Codable, Equatable {
             levels[index].needMisses = 0
         }
         levels[index].needMisses += 1
+        levels[index].neededAt = now
         if now > levels[index].windowBegan + window {
             if levels[index].windowMisses > 0 { levels[index].missesPerStart.note(levels[index].windowMisses, count: 1, remembered: 16) }
             levels[index].windowMisses = 0

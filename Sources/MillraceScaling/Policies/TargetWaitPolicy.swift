@@ -83,8 +83,11 @@ public struct TargetWaitPolicy: ScalingPolicy {
         let idle = observation.workers.count { if case .idle = $0.activity { true } else { false } }
         if wanted == serving, idle > 0, observation.ready == 0, !observation.workers.contains(where: \.isStarting) {
             var free = idle
+            let idleSince = observation.workers.reduce(now) { since, worker in
+                if case .idle(let at) = worker.activity { min(since, Double(at.milliseconds) / 1000) } else { since }
+            }
             while free > 0, wanted > limits.lowerBound {
-                let until = wanted > 1 && learned.isWorthStarting(wanted, startup) ? .infinity : learned.heldUntil(wanted, startup)
+                let until = wanted > 1 && learned.isWorthStarting(wanted, startup) ? .infinity : learned.heldUntil(wanted, startup, idleSince: idleSince)
                 if until > now {
                     lookAgainAt = Timestamp(milliseconds: Int64((min(until, now + 3600) * 1000).rounded(.up)) + 1)
                     break
@@ -110,6 +113,8 @@ extension LearnedLevels {
 
     /// Whether in some recent time the worker would have saved more than it costs, its start included.
     func isWorthStarting(_ workers: Int, _ startup: Double) -> Bool {
+        // Where a start is quicker than the target, it is early enough to start when there is a need.
+        guard target < startup else { return false }
         let index = index(workers)
         for scale in 1..<Self.scaleCount {
             let seconds = Self.scale(scale, startup)
@@ -119,20 +124,23 @@ extension LearnedLevels {
     }
 
     /// How long this worker is kept for the next need.
-    func heldUntil(_ workers: Int, _ startup: Double) -> Double {
+    func heldUntil(_ workers: Int, _ startup: Double, idleSince: Double = .infinity) -> Double {
         let index = index(workers)
         let level = levels[index]
         let perStart = startup * width(index) + (target < startup ? price * Swift.max(level.missesPerStart.weight > 0 ? level.missesPerStart.mean : level.windowMisses, 1) : 0)
         let perNeed = price * Swift.max(level.missesPerNeed.weight > 0 ? level.missesPerNeed.mean : level.needMisses, 1)
         let cost = (index == 0 ? perStart : Swift.min(perStart, perNeed)) / width(index)
-        return level.needUntil + level.gaps.patience(cost: cost)
+        // A shadow fleet that cannot keep up is behind for ever; what it owes was done long ago.
+        let needed = Swift.min(level.needUntil, Swift.max(level.neededAt, idleSince))
+        return needed + level.gaps.patience(cost: cost)
     }
 }
 
 /// What the queue will be, as a fluid.
 struct Forecast {
     let secondsPerJob: Double
-    private let arrivalsPerSecond: Double
+    /// Arrivals to come, until so many seconds from now.
+    private let ahead: [(until: Double, perSecond: Double)]
     private let ready: Double
     private let oldest: Double
     private let capacity: Double
@@ -143,12 +151,18 @@ struct Forecast {
 
     init(_ observation: VariantObservation, startup: Double, target: Double) {
         secondsPerJob = observation.service?.secondsPerJob ?? 1
-        var rate = 0.0
-        for seconds in [startup, startup * 4, max(startup, secondsPerJob) * 16] {
-            let (count, seconds) = observation.demand.arrivals(over: seconds, at: observation.now)
-            rate = max(rate, (count - count.squareRoot()) / seconds)
+        // What came in the last minutes says what comes in the next ones; what comes in the next hours, the last hours say. Of few
+        // arrivals so much as is likely: one deviation less than there were.
+        var ahead: [(until: Double, perSecond: Double)] = []
+        for (count, seconds) in observation.demand.arrivals(overAtLeast: startup, at: observation.now) {
+            let rate = max(0, count - count.squareRoot()) / seconds
+            if seconds <= startup * 8, let first = ahead.first {
+                ahead[0] = (seconds, max(first.perSecond, rate))
+            } else {
+                ahead.append((seconds, rate))
+            }
         }
-        arrivalsPerSecond = max(rate, 1e-9)
+        self.ahead = ahead
         ready = Double(observation.ready)
         oldest = observation.oldestReadyAt.map { max(0, observation.now.since($0).seconds) } ?? 0
         var serving = 0.0
@@ -171,34 +185,37 @@ struct Forecast {
         let horizon = max(startup, secondsPerJob) * 6 + target
         var step = startup / 8
         var time = 0.0
+        var there = ready
         var served = 0.0
         var misses = 0.0
         var next = 0
+        var scale = 0
         var capacity = capacity
         while time < horizon {
             while next < coming.count, coming[next] <= time {
                 capacity += 1
                 next += 1
             }
-            let have = capacity + (time >= startup ? more : 0)
-            let there = ready + arrivalsPerSecond * time
-            let able = have * step / secondsPerJob
+            let able = (capacity + (time >= startup ? more : 0)) * step / secondsPerJob
             let begun = min(able, there - served)
             // The job in the middle of those that begin now.
             let middle = served + begun / 2
-            let arrivedAt = middle < ready ? -oldest * (1 - middle / ready) : (middle - ready) / arrivalsPerSecond
+            let arrivedAt = middle < ready ? -oldest * (1 - middle / ready) : time * (middle - ready) / max(there - ready, 1e-9)
             if time - arrivedAt > target { misses += begun }
             served += begun
             time += step
+            while scale < ahead.count - 1, ahead[scale].until < time { scale += 1 }
+            there += ahead[scale].perSecond * step
             if time > startup {
-                if served >= there - 1e-9 { return misses }
+                if served >= there - ahead[scale].perSecond * step - 1e-9 { return misses }
                 step *= 1.15
             }
         }
         // What is left then misses, and so does what comes until it is worked off.
-        let left = ready + arrivalsPerSecond * time - served
-        let spare = max(capacity + more - arrivalsPerSecond * secondsPerJob, 0.05)
-        return misses + left + arrivalsPerSecond * max(0, left * secondsPerJob / spare - target)
+        let left = there - served
+        let rate = ahead[scale].perSecond
+        let spare = max(capacity + more - rate * secondsPerJob, 0.05)
+        return misses + left + rate * max(0, left * secondsPerJob / spare - target)
     }
 
     /// How many more workers are worth their start.
