@@ -37,6 +37,7 @@ struct LearnedLevels: Sendable, Codable, Equatable {
     private let beganAt: Double
     private var pending: RecentArrivals
     var missShare = Moments()
+    private var hasCaughtUp = false
 
     init(max: Int, target: Double, price: Double, arrivalsSeen: Int, at now: Double) {
         self.max = max
@@ -138,7 +139,9 @@ struct LearnedLevels: Sendable, Codable, Equatable {
         _ observation: VariantObservation, new: Int, now: Double, startup: Double, constants: TargetWaitPolicy.Constants
     ) {
         let (due, missed) = pending.note(new, waiting: observation.ready, at: now)
-        if due > 0 { missShare.note(missed / due, count: due, remembered: constants.remembered) }
+        // The jobs that found no fleet at all, and those behind them, say nothing of how many workers there should be.
+        if !hasCaughtUp { hasCaughtUp = observation.startup != nil && observation.ready == 0 }
+        if due > 0, hasCaughtUp { missShare.note(missed / due, count: due, remembered: constants.remembered) }
         let known = missShare.weight / (missShare.weight + constants.priorJobs)
         let share = known * missShare.mean + (1 - known) * constants.missShare
         let pressure = Swift.min(constants.pressureMax, Swift.max(constants.pressureMin, pow(share / constants.missShare, constants.gain)))

@@ -7,10 +7,10 @@ public struct TargetWaitPolicy: ScalingPolicy {
     struct Constants: Sendable {
         var missShare = 0.05
         var worth = 8.0
-        var gain = 1.0
+        var gain = 2.0
         var pressureMax = 10.0
         var pressureMin = 0.001
-        var priorJobs = 500.0
+        var priorJobs = 200.0
         var remembered = 5000.0
         var priceCap = 4.0
         var startupFirst = 60.0
