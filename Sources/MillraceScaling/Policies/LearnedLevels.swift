@@ -3,233 +3,218 @@ import MillraceCore
 
 /// What each further worker would have been good for, learned from the jobs that came.
 ///
-/// For each of some fleet sizes a shadow fleet of that many workers, always there, is given the same arrivals (with sizes of
-/// recent jobs), and it is noted whose jobs would have waited longer than the target. A job that waits too long with one worker
-/// less is a *need* of that worker. From the needs come, level by level: how long the gaps between them are, how many jobs miss
-/// the target when the worker must start first, and how many when it does not come at all.
+/// For each of some fleet sizes a shadow fleet of that many workers, always there, is given the same arrivals, with the sizes of
+/// recent jobs, first come first served (the workload vector of Kiefer and Wolfowitz, 1955). A job that would miss the target
+/// with one worker less, and does not with this one, is a *need* of this one. From the needs come, worker by worker: how
+/// long the gaps between them are, how many jobs miss when the worker has to start first, and how many when it does not come at all.
 struct LearnedLevels: Sendable, Codable, Equatable {
     struct Level: Sendable, Codable, Equatable {
-        /// Workers of the shadow fleet.
+        /// Of the shadow fleet.
         var workers: Int
-        /// When each of them is free, in seconds.
+        /// When each of them is free, in seconds since 1970.
         var freeAt: [Double]
-        /// Jobs that this level's last worker saves from a miss: the last window of needs, and averages.
-        var needUntil = -Double.infinity.nextUp
-        var neededAt = -1e18
+        /// When the last need began, and until when it lasts.
+        var neededAt = LearnedLevels.never
+        var neededUntil = LearnedLevels.never
         var gaps = GapHistory()
-        var windowBegan = -1e18
-        var windowMisses = 0.0
+        /// Jobs that would have missed while the worker started, in the present such time and in those before.
+        var startBegan = LearnedLevels.never
+        var startMisses = 0.0
         var missesPerStart = Moments()
+        /// Jobs that would have missed without it, in the present need and in those before.
         var needMisses = 0.0
         var missesPerNeed = Moments()
-        /// Saved jobs, fading, over each scale.
+        /// Jobs that it would have saved, fading, over each time scale.
         var saved: [Double]
+
+        private var first: Int {
+            var first = 0
+            for place in freeAt.indices where freeAt[place] < freeAt[first] { first = place }
+            return first
+        }
+
+        var firstFree: Double { freeAt[first] }
+
+        /// Gives a job to the worker that is free first.
+        /// - Returns: when it begins.
+        mutating func take(at now: Double, size: Double) -> Double {
+            let place = first
+            let begins = Swift.max(freeAt[place], now)
+            freeAt[place] = begins + size
+            return begins
+        }
     }
 
-    static let scaleCount = 5
-    private(set) var levels: [Level]
-    let max: Int
+    private static let never = -1e15
+    private static let scaleCount = 5
+    private static let episodesRemembered = 16.0
+    /// Of one update: what a bulk brings beyond it changes no figure.
+    private static let arrivalsMax = 10_000
+
     let target: Double
-    private(set) var price: Double
+    let max: Int
+    private var levels: [Level]
+    /// What it is worth to save one job from a miss, in worker-seconds.
+    private(set) var price = 0.0
+    private(set) var missShare = Moments()
+    private var recent: RecentArrivals
+    private var hasCaughtUp = false
     private var arrivalsSeen: Int
     private var sizeIndex = 0
-    private var updatedAt: Double
     private let beganAt: Double
-    private var pending: RecentArrivals
-    var missShare = Moments()
-    private var hasCaughtUp = false
+    private var updatedAt: Double
 
-    init(max: Int, target: Double, price: Double, arrivalsSeen: Int, at now: Double) {
-        self.max = max
+    init(target: Double, max: Int, at now: Timestamp) {
         self.target = target
-        self.price = price
-        self.arrivalsSeen = arrivalsSeen
-        updatedAt = now
-        beganAt = now
-        pending = RecentArrivals(span: target, at: now)
-        levels = Self.sizes(upTo: max).map {
-            Level(workers: $0, freeAt: [Double](repeating: -1e18, count: $0), saved: [Double](repeating: 0, count: Self.scaleCount))
+        self.max = max
+        arrivalsSeen = 0
+        beganAt = now.wallSeconds
+        updatedAt = now.wallSeconds
+        recent = RecentArrivals(span: target, at: now.wallSeconds)
+        levels = Self.sizes(upTo: Swift.max(1, max)).map {
+            Level(workers: $0, freeAt: [Double](repeating: Self.never, count: $0), saved: [Double](repeating: 0, count: Self.scaleCount))
         }
-        for index in levels.indices { levels[index].needUntil = -1e18 }
     }
 
-    /// Each size up to 8, then steps of about an eighth.
+    /// Each size at first, then steps of about a sixth.
     private static func sizes(upTo max: Int) -> [Int] {
         var sizes: [Int] = []
         var size = 1
-        while size < max, sizes.count < 40 {
+        while size < max {
             sizes.append(size)
             size += Swift.max(1, size / 6)
         }
-        sizes.append(max)
-        return sizes
+        return sizes + [max]
     }
 
-    static func scale(_ index: Int, _ startup: Double) -> Double { startup * pow(4, Double(index)) }
+    private static func seconds(ofScale scale: Int, _ startup: Double) -> Double { startup * pow(4, Double(scale)) }
+
+    // MARK: Learning
 
     /// Takes in what came since the last time.
-    mutating func update(_ observation: VariantObservation, startup: Double, constants: TargetWaitPolicy.Constants) {
-        let now = Double(observation.now.milliseconds) / 1000
-        let passed = Swift.max(0, now - updatedAt)
-        let new = observation.demand.arrivals - arrivalsSeen
+    mutating func update(_ observation: VariantObservation, startup: Double, _ constants: TargetWaitPolicy.Constants) {
+        let now = observation.now.wallSeconds
+        fade(to: now, startup)
+        let new = Swift.max(0, observation.demand.arrivals - arrivalsSeen)
         arrivalsSeen = observation.demand.arrivals
-        updatedAt = now
-        if passed > 0 {
-            for scale in 0..<Self.scaleCount {
-                let fade = exp(-passed / Self.scale(scale, startup))
-                for index in levels.indices { levels[index].saved[scale] *= fade }
+        if observation.ready + observation.running == 0 {
+            forgive(beyond: now + target + 8 * Swift.max(startup, observation.service?.secondsPerJob ?? 0))
+        }
+        let sizes = observation.demand.sizes
+        if !sizes.isEmpty {
+            for _ in 0..<Swift.min(new, Self.arrivalsMax) {
+                sizeIndex = (sizeIndex + 1) % sizes.count
+                arrive(at: now, size: sizes[sizeIndex], startup)
             }
         }
-        if observation.ready + observation.running == 0 { forgive(now + target + 8 * Swift.max(startup, observation.service?.secondsPerJob ?? 0)) }
-        let sizes = observation.demand.sizes
-        for _ in 0..<Swift.max(0, new) where !sizes.isEmpty {
-            sizeIndex = (sizeIndex + 1) % sizes.count
-            arrive(now, size: sizes[sizeIndex], startup, constants)
-        }
-        learnPrice(observation, new: Swift.max(0, new), now: now, startup: startup, constants: constants)
+        learnPrice(observation, new: new, now, startup, constants)
     }
 
-    /// The real fleet has nothing to do: no shadow fleet is further behind than this.
-    private mutating func forgive(_ latest: Double) {
-        for index in levels.indices where (levels[index].freeAt.last ?? 0) > latest || levels[index].freeAt[0] > latest {
-            for place in levels[index].freeAt.indices { levels[index].freeAt[place] = Swift.min(levels[index].freeAt[place], latest) }
+    private mutating func fade(to now: Double, _ startup: Double) {
+        let passed = now - updatedAt
+        guard passed > 0 else { return }
+        updatedAt = now
+        for scale in 0..<Self.scaleCount {
+            let share = exp(-passed / Self.seconds(ofScale: scale, startup))
+            for index in levels.indices { levels[index].saved[scale] *= share }
         }
     }
 
-    private mutating func arrive(_ now: Double, size: Double, _ startup: Double, _ constants: TargetWaitPolicy.Constants) {
-        // Nobody at all: every job is missed until a worker has started.
-        var missedBelow = true
-        var needUntilBelow = -1e18
+    /// The real fleet has nothing to do: no shadow fleet is further behind than this. One that cannot keep up would be so for ever.
+    private mutating func forgive(beyond latest: Double) {
         for index in levels.indices {
-            // The worker that is free first takes it.
-            let first = levels[index].freeAt.indices.min { levels[index].freeAt[$0] < levels[index].freeAt[$1] }!
-            let begins = Swift.max(levels[index].freeAt[first], now)
-            levels[index].freeAt[first] = begins + size
-            let missed = begins - now > target
-            if missedBelow, !missed { noteNeed(index, now, needUntilBelow, Swift.max(0, startup - target)) }
-            if index == 0 { levels[0].needUntil = Swift.max(levels[0].needUntil, levels[0].freeAt[0]) }
-            needUntilBelow = (levels[index].freeAt.min() ?? now) - target
-            missedBelow = missed
+            for place in levels[index].freeAt.indices where levels[index].freeAt[place] > latest { levels[index].freeAt[place] = latest }
         }
     }
 
-    /// A job that this level's worker saves.
-    private mutating func noteNeed(_ index: Int, _ now: Double, _ until: Double, _ window: Double) {
+    private mutating func arrive(at now: Double, size: Double, _ startup: Double) {
+        // With nobody at all every job misses, until a worker has started.
+        var missesBelow = true
+        var neededUntil = Self.never
+        for index in levels.indices {
+            let begins = levels[index].take(at: now, size: size)
+            let misses = begins - now > target
+            if missesBelow, !misses { need(index, at: now, until: neededUntil, startup) }
+            if index == 0 { levels[0].neededUntil = Swift.max(levels[0].neededUntil, levels[0].freeAt[0]) }
+            missesBelow = misses
+            neededUntil = levels[index].firstFree - target
+        }
+    }
+
+    /// A job came that this level's worker saves from a miss.
+    private mutating func need(_ index: Int, at now: Double, until: Double, _ startup: Double) {
         for scale in 0..<Self.scaleCount { levels[index].saved[scale] += 1 }
-        if levels[index].needUntil > -1e17, now > levels[index].needUntil {
-            levels[index].gaps.note(now - levels[index].needUntil)
-            if levels[index].needMisses > 0 { levels[index].missesPerNeed.note(levels[index].needMisses, count: 1, remembered: 16) }
+        if levels[index].neededUntil > Self.never, now > levels[index].neededUntil {
+            levels[index].gaps.note(now - levels[index].neededUntil)
+            if levels[index].needMisses > 0 {
+                levels[index].missesPerNeed.note(levels[index].needMisses, count: 1, remembered: Self.episodesRemembered)
+            }
             levels[index].needMisses = 0
         }
         levels[index].needMisses += 1
         levels[index].neededAt = now
-        if now > levels[index].windowBegan + window {
-            if levels[index].windowMisses > 0 { levels[index].missesPerStart.note(levels[index].windowMisses, count: 1, remembered: 16) }
-            levels[index].windowMisses = 0
-            levels[index].windowBegan = now
+        // A worker that is started when the job comes is ready a start later; who came so late that this is within the target is no miss.
+        if now > levels[index].startBegan + Swift.max(0, startup - target) {
+            if levels[index].startMisses > 0 {
+                levels[index].missesPerStart.note(levels[index].startMisses, count: 1, remembered: Self.episodesRemembered)
+            }
+            levels[index].startMisses = 0
+            levels[index].startBegan = now
         }
-        levels[index].windowMisses += 1
-        levels[index].needUntil = Swift.max(levels[index].needUntil, index == 0 ? now : Swift.max(now, until))
+        levels[index].startMisses += 1
+        levels[index].neededUntil = Swift.max(levels[index].neededUntil, now, index == 0 ? now : until)
     }
 
-    /// What it is worth to save one job from a miss, in worker-seconds.
-    ///
-    /// A worker more, all the time, is worth it when it saves one job in `worth`; the more jobs have missed than may, the more.
+    /// A worker more, all the time, is worth it when it saves one job in so many; the more have missed than may, the more.
     private mutating func learnPrice(
-        _ observation: VariantObservation, new: Int, now: Double, startup: Double, constants: TargetWaitPolicy.Constants
+        _ observation: VariantObservation, new: Int, _ now: Double, _ startup: Double, _ constants: TargetWaitPolicy.Constants
     ) {
-        let (due, missed) = pending.note(new, waiting: observation.ready, at: now)
+        let (due, missed) = recent.note(new, waiting: observation.ready, at: now)
         // The jobs that found no fleet at all, and those behind them, say nothing of how many workers there should be.
         if !hasCaughtUp { hasCaughtUp = observation.startup != nil && observation.ready == 0 }
         if due > 0, hasCaughtUp { missShare.note(missed / due, count: due, remembered: constants.remembered) }
         let known = missShare.weight / (missShare.weight + constants.priorJobs)
         let share = known * missShare.mean + (1 - known) * constants.missShare
-        let pressure = Swift.min(constants.pressureMax, Swift.max(constants.pressureMin, pow(share / constants.missShare, constants.gain)))
-        let rate = (Double(observation.demand.arrivals) + 1) / (now - beganAt + 1)
-        let priceMax = constants.priceCap * startup * Swift.max(1, startup / Swift.max(target, 0.001))
-        price = Swift.min(priceMax, constants.worth * pressure / rate)
+        let pressure = Swift.min(
+            constants.pressureMax, Swift.max(constants.pressureMin, pow(share / constants.missShare, constants.gain)))
+        let arrivalsPerSecond = (Double(observation.demand.arrivals) + 1) / (now - beganAt + 1)
+        let most = constants.priceCap * startup * Swift.max(1, startup / target)
+        price = Swift.min(most, constants.worth * pressure / arrivalsPerSecond)
     }
-}
 
-/// How likely a gap ends at each age, in bins of half an octave from a tenth of a second on.
-///
-/// Kept as hazards (the share of those that reached an age and ended in it), so that many short gaps do not make the few long ones forgotten.
-struct GapHistory: Sendable, Codable, Equatable {
-    private static let least = 0.1
-    private static let count = 46
-    private static let remembered = 64.0
-    private var ended = [Double](repeating: 0, count: Self.count)
-    private var reached = [Double](repeating: 0, count: Self.count)
+    // MARK: Answers
 
-    private static func limit(_ index: Int) -> Double { index < 0 ? 0 : least * pow(2, Double(index + 1) / 2) }
+    /// The level of the fleet's worker of this number; beyond the last it stands for all.
+    private func index(_ workers: Int) -> Int {
+        levels.firstIndex { $0.workers >= workers } ?? levels.count - 1
+    }
 
-    mutating func note(_ gap: Double) {
-        let last = gap <= Self.least ? 0 : Swift.min(Self.count - 1, Int(2 * log2(gap / Self.least)))
-        let fade = 1 - 1 / Self.remembered
-        for index in 0...last {
-            reached[index] = reached[index] * fade + 1
-            ended[index] = ended[index] * fade + (index == last ? 1 : 0)
+    /// Workers that this level has beyond the one before.
+    private func width(_ index: Int) -> Double {
+        Double(levels[index].workers - (index == 0 ? 0 : levels[index - 1].workers))
+    }
+
+    /// Whether over some recent time this worker would have saved more than it costs, its start included.
+    func isWorthStarting(_ workers: Int, _ startup: Double) -> Bool {
+        // Where a start is quicker than the target, it is early enough to start when there is a need.
+        guard target < startup else { return false }
+        let index = index(workers)
+        return (1..<Self.scaleCount).contains { scale in
+            levels[index].saved[scale] * price > (Self.seconds(ofScale: scale, startup) + startup) * width(index)
         }
     }
 
-    /// How long to wait for the next need, when waiting costs 1 a second and not being there costs so much: optimal stopping over the
-    /// gaps that were. Of ages that were never seen it is thought that a gap is as likely to end in any octave of its age, which alone
-    /// makes a ski rental: wait for as long as it costs.
-    func patience(cost: Double) -> Double {
-        let scale = cost / 8
-        var toGo = cost
-        var patience = Double.infinity
-        for index in (0..<Self.count).reversed() {
-            let (from, until) = (Self.limit(index - 1), Self.limit(index))
-            let prior = 1 - (scale + from) / (scale + until)
-            let hazard = (ended[index] + prior * 2) / (reached[index] + 2)
-            let goOn = (1 - hazard / 2) * (until - from) + (1 - hazard) * toGo
-            if goOn < cost {
-                toGo = goOn
-            } else {
-                toGo = cost
-                patience = from
-            }
-        }
-        return patience
-    }
-}
-
-/// Which of the jobs of the last time still wait: those that came before it and do are misses.
-struct RecentArrivals: Sendable, Codable, Equatable {
-    private static let bins = 32
-    private let width: Double
-    private var counts: [Int]
-    private var head: Int64
-
-    init(span: Double, at now: Double) {
-        width = Swift.max(span, 0.01) / Double(Self.bins)
-        counts = [Int](repeating: 0, count: Self.bins)
-        head = Int64(now / width)
-    }
-
-    /// - Returns: how many jobs reached the end of the span, and how many of them still wait.
-    mutating func note(_ new: Int, waiting: Int, at now: Double) -> (due: Double, missed: Double) {
-        let bin = Int64(now / width)
-        var due = 0
-        var steps = bin - head
-        if steps > 0 {
-            if steps > Int64(Self.bins) {
-                due = counts.reduce(0, +)
-                counts = [Int](repeating: 0, count: Self.bins)
-                steps = 0
-            }
-            for step in 0..<steps {
-                let index = Int((head + 1 + step) % Int64(Self.bins))
-                due += counts[index]
-                counts[index] = 0
-            }
-            head = bin
-        }
-        // Waiting jobs are the youngest: those beyond the ones that are not due yet are overdue.
-        let young = counts.reduce(0, +)
-        counts[Int(bin % Int64(Self.bins))] += new
-        let overdue = Swift.max(0, waiting - young - new)
-        return (Double(due), Double(Swift.min(due, overdue)))
+    /// Until when this worker is kept for the next need.
+    func keptUntil(_ workers: Int, _ startup: Double, idleSince: Double) -> Double {
+        let index = index(workers)
+        let level = levels[index]
+        let perStart = level.missesPerStart.weight > 0 ? level.missesPerStart.mean : level.startMisses
+        let perNeed = level.missesPerNeed.weight > 0 ? level.missesPerNeed.mean : level.needMisses
+        let starting = startup * width(index) + (target < startup ? price * Swift.max(perStart, 1) : 0)
+        // The first must come back; another may stay away.
+        let cost = index == 0 ? starting : Swift.min(starting, price * Swift.max(perNeed, 1))
+        // What a shadow fleet that cannot keep up still owes was done long ago.
+        let needed = Swift.min(level.neededUntil, Swift.max(level.neededAt, idleSince))
+        return needed + level.gaps.patience(cost: cost / width(index))
     }
 }
