@@ -92,7 +92,7 @@ let package = Package(
         // Where bytes and workers live.
         room("MillraceCloud", uses: ["MillraceCore"]),
         room("MillraceLocal", uses: ["MillraceCloud", "MillraceCore"], [subprocess, systemPackage, crypto, log, lifecycle]),
-        room("MillraceScaling", uses: ["MillraceCore", "MillraceCloud", "MillraceQueue"], [log, lifecycle, metrics]),
+        room("MillraceScaling", uses: ["MillraceCore", "MillraceCloud", "MillraceQueue", "MillraceInference"], [collections, log, lifecycle, metrics]),
 
         // Inference.
         .target(name: "CSharedMemory"),
