@@ -1,3 +1,4 @@
+import Foundation
 import MillraceCore
 
 /// What one busy worker does.
@@ -8,24 +9,96 @@ public struct ServiceMeasure: Sendable, Codable, Equatable {
     public var samples: Double
     /// Variance of a job's time over the square of its mean.
     public var variation: Double
+
+    /// What one job takes one worker.
+    public var secondsPerJob: Double { 1 / jobsPerSecond }
 }
 
 /// What came and what it took, of one variant: a bounded value that the controller and the simulator both feed, and that is kept
 /// across restarts.
 public struct DemandHistory: Sendable, Codable, Equatable {
+    /// Seconds over which arrivals are averaged, from a quarter of a minute to a day.
+    static let scales: [Double] = [15, 60, 240, 960, 3840, 14_400, 86_400]
+    /// Old jobs and starts count less: each new one weighs at least one in so many.
+    private static let jobsRemembered = 400.0
+    private static let startsRemembered = 12.0
+    private static let sizesRemembered = 61
+
+    /// Jobs that became ready, ever.
+    public private(set) var arrivals = 0
+    /// For each scale, the arrivals of that time, fading.
+    private var faded = [Double](repeating: 0, count: scales.count)
+    private var fadedAt: Timestamp?
+    private var service_ = Moments()
+    private var start = Moments()
+    /// What recent jobs took, in seconds, in a ring.
+    private(set) var sizes: [Double] = []
+    private var nextSize = 0
+
     public init() {}
 
     /// Jobs became ready to run.
-    public mutating func noteArrivals(_ count: Int, at now: Timestamp) {}
+    public mutating func noteArrivals(_ count: Int, at now: Timestamp) {
+        guard count > 0 else { return }
+        let passed = fadedAt.map { max(0, now.since($0).seconds) } ?? 0
+        for index in faded.indices {
+            faded[index] = faded[index] * exp(-passed / Self.scales[index]) + Double(count)
+        }
+        fadedAt = now
+        arrivals += count
+    }
 
     /// Jobs ended.
     /// - Parameter busy: the time of workers that they took, all together. A worker that runs several at a time has its time shared.
-    public mutating func noteCompletions(_ count: Int, busy: Duration, at now: Timestamp) {}
+    public mutating func noteCompletions(_ count: Int, busy: Duration, at now: Timestamp) {
+        guard count > 0 else { return }
+        let each = max(busy.seconds, 0) / Double(count)
+        service_.note(each, count: Double(count), remembered: Self.jobsRemembered)
+        if sizes.count < Self.sizesRemembered {
+            sizes.append(each)
+        } else {
+            sizes[nextSize] = each
+            nextSize = (nextSize + 1) % Self.sizesRemembered
+        }
+    }
 
     /// A worker became ready.
     /// - Parameter took: since it was wanted.
-    public mutating func noteStart(took: Duration) {}
+    public mutating func noteStart(took: Duration) {
+        start.note(max(took.seconds, 0), count: 1, remembered: Self.startsRemembered)
+    }
 
-    public var service: ServiceMeasure? { nil }
-    public var startup: Duration? { nil }
+    public var service: ServiceMeasure? {
+        guard service_.weight > 0 else { return nil }
+        let mean = max(service_.mean, 1e-6)
+        return ServiceMeasure(jobsPerSecond: 1 / mean, samples: service_.weight, variation: service_.variance / (mean * mean))
+    }
+
+    public var startup: Duration? {
+        start.weight > 0 ? .milliseconds(Int64((start.mean * 1000).rounded())) : nil
+    }
+
+    /// Arrivals of about the last so many seconds, fading, for each scale that is kept from this length on; the longest in any case.
+    func arrivals(overAtLeast seconds: Double, at now: Timestamp) -> [(count: Double, seconds: Double)] {
+        let passed = fadedAt.map { max(0, now.since($0).seconds) } ?? 0
+        return Self.scales.indices.compactMap { index in
+            guard Self.scales[index] >= seconds || index == Self.scales.count - 1 else { return nil }
+            return (faded[index] * exp(-passed / Self.scales[index]), Self.scales[index])
+        }
+    }
+}
+
+/// Mean and variance that follow changes: a plain average at first, a fading one later.
+struct Moments: Sendable, Codable, Equatable {
+    private(set) var weight = 0.0
+    private(set) var mean = 0.0
+    private(set) var variance = 0.0
+
+    mutating func note(_ value: Double, count: Double, remembered: Double) {
+        weight = min(weight + count, remembered)
+        let share = min(1, count / weight)
+        let difference = value - mean
+        mean += share * difference
+        variance = (1 - share) * (variance + share * difference * difference)
+    }
 }
