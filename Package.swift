@@ -90,7 +90,7 @@ let package = Package(
         // Where bytes and workers live.
         room("MillraceCloud", uses: ["MillraceCore"]),
         room("MillraceLocal", uses: ["MillraceCloud", "MillraceCore"], [subprocess, systemPackage, crypto, log, lifecycle]),
-        room("MillraceScaling", uses: ["MillraceCore", "MillraceCloud", "MillraceQueue"], [log, lifecycle, metrics]),
+        room("MillraceScaling", uses: ["MillraceCore", "MillraceCloud", "MillraceInference", "MillraceQueue"], [log, lifecycle, metrics]),
 
         // Inference.
         .target(name: "CSharedMemory"),
