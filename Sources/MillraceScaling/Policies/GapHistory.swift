@@ -10,7 +10,8 @@ struct GapHistory: Sendable, Codable, Equatable {
     private var ended = [Double](repeating: 0, count: Self.count)
     private var reached = [Double](repeating: 0, count: Self.count)
 
-    private static func limit(_ index: Int) -> Double { index < 0 ? 0 : least * pow(2, Double(index + 1) / 2) }
+    /// Where each bin begins, and the last one ends.
+    private static let limits: [Double] = [0] + (1...count).map { least * pow(2, Double($0) / 2) }
 
     mutating func note(_ gap: Double) {
         let last = gap <= Self.least ? 0 : Swift.min(Self.count - 1, Int(2 * log2(gap / Self.least)))
@@ -26,10 +27,11 @@ struct GapHistory: Sendable, Codable, Equatable {
     /// makes a ski rental: wait for as long as it costs.
     func patience(cost: Double) -> Double {
         let scale = cost / 8
+        let limits = Self.limits
         var toGo = cost
         var patience = Double.infinity
         for index in (0..<Self.count).reversed() {
-            let (from, until) = (Self.limit(index - 1), Self.limit(index))
+            let (from, until) = (limits[index], limits[index + 1])
             let prior = 1 - (scale + from) / (scale + until)
             let hazard = (ended[index] + prior * 2) / (reached[index] + 2)
             let goOn = (1 - hazard / 2) * (until - from) + (1 - hazard) * toGo
