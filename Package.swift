@@ -90,7 +90,7 @@ let package = Package(
         // Where bytes and workers live.
         room("MillraceCloud", uses: ["MillraceCore"]),
         room("MillraceLocal", uses: ["MillraceCloud", "MillraceCore"], [subprocess, systemPackage, crypto, log, lifecycle]),
-        room("MillraceScaling", uses: ["MillraceCore", "MillraceCloud"], [log, lifecycle, metrics]),
+        room("MillraceScaling", uses: ["MillraceInference", "MillraceCloud", "MillraceCore"], [log, lifecycle, metrics, collections]),
 
         // Inference.
         .target(name: "CSharedMemory"),
@@ -120,7 +120,7 @@ let package = Package(
                 "MillraceRunnerONNX", "MillraceRunnerProcess", "MillraceRunnerHTTP", "MillraceProcesses", "MillracePipelines", "MillraceQueue", "MillraceCloud",
                 "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore",
             ], [yams, log, metrics, lifecycle, signals, httpClient, nioPosix, crypto]),
-        room("MillraceCommands", uses: ["MillraceClient", "MillraceWire", "MillraceCore"], [arguments]),
+        room("MillraceCommands", uses: ["MillraceClient", "MillraceScaling", "MillraceWire", "MillraceCore"], [arguments]),
         .executableTarget(
             name: "millrace",
             dependencies: ["MillraceApp", "MillraceCommands", "MillraceCore", arguments],

@@ -26,7 +26,7 @@ struct HelpAndErrorTests {
             [], ["submit"], ["jobs"], ["jobs", "list"], ["jobs", "show"], ["jobs", "watch"], ["jobs", "result"], ["jobs", "logs"],
             ["jobs", "cancel"], ["jobs", "retry"], ["jobs", "count"], ["jobs", "history"], ["endpoints"], ["endpoints", "list"], ["endpoints", "pause"],
             ["endpoints", "resume"], ["endpoints", "drain"], ["dead-letters"], ["dead-letters", "list"], ["dead-letters", "show"],
-            ["dead-letters", "redrive"], ["workers"],
+            ["dead-letters", "redrive"], ["workers"], ["simulate"],
         ])
     func help(command: [String]) async throws {
         let outcome = await CommandFixture().run(command + ["--help"])
