@@ -123,7 +123,7 @@ let package = Package(
                 "MillraceRunnerONNX", "MillraceRunnerProcess", "MillraceRunnerHTTP", "MillraceProcesses", "MillracePipelines", "MillraceQueue", "MillraceCloud",
                 "MillraceInference", "MillraceVision", "MillraceWire", "MillraceCore", "CMalloc",
             ], [yams, log, metrics, lifecycle, signals, httpClient, nio, nioPosix, nioHTTP, nioSSL, crypto]),
-        room("MillraceCommands", uses: ["MillraceClient", "MillraceWire", "MillraceCore"], [arguments]),
+        room("MillraceCommands", uses: ["MillraceClient", "MillraceScaling", "MillraceWire", "MillraceCore"], [arguments]),
         .executableTarget(
             name: "millrace",
             dependencies: ["MillraceApp", "MillraceCommands", "MillraceCore", arguments],

@@ -27,6 +27,7 @@ struct HelpAndErrorTests {
             ["jobs", "cancel"], ["jobs", "retry"], ["jobs", "count"], ["jobs", "history"], ["endpoints"], ["endpoints", "list"], ["endpoints", "pause"],
             ["endpoints", "resume"], ["endpoints", "drain"], ["dead-letters"], ["dead-letters", "list"], ["dead-letters", "show"],
             ["dead-letters", "redrive"], ["workers"], ["scaling"], ["scaling", "show"], ["scaling", "decisions"], ["scaling", "starts"], ["scaling", "cost"],
+            ["simulate"],
         ])
     func help(command: [String]) async throws {
         let outcome = await CommandFixture().run(command + ["--help"])

@@ -1,9 +1,10 @@
 import ArgumentParser
 
-/// The commands that talk to a server, and what the root's help says.
+/// The commands that talk to a server or need none, and what the root's help says.
 public enum ClientCommands {
     public static let all: [any ParsableCommand.Type] = [
         SubmitCommand.self, JobsCommand.self, DeadLettersCommand.self, EndpointsCommand.self, WorkersCommand.self, ScalingCommand.self,
+        SimulateCommand.self,
     ]
 
     public static let abstract = "Asynchronous inference: hand in work, have a job id at once, fetch the result."

@@ -5,6 +5,8 @@ import MillraceCore
 struct DurationArgument: ExpressibleByArgument, Equatable {
     var duration: Duration
 
+    var defaultValueDescription: String { "\(Quantities.number(duration.seconds))s" }
+
     init?(argument: String) {
         let units: [(String, Double)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("", 1000)]
         for (unit, milliseconds) in units where argument.hasSuffix(unit) {

@@ -1,0 +1,241 @@
+import ArgumentParser
+import MillraceCore
+import MillraceScaling
+
+/// Where simulated jobs come from.
+struct SimulateJobs: ParsableArguments {
+    @Option(help: "A CSV file of arrivals.", completion: .file(extensions: ["csv"]))
+    var trace: String?
+
+    @Option(help: "Jobs that a Millrace has seen: the output of `millrace jobs list --json`.", completion: .file(extensions: ["json", "jsonl"]))
+    var fromHistory: String?
+
+    @Option(help: "Of the history, only this endpoint's jobs.")
+    var endpoint: String?
+
+    @Option(help: "Made-up arrivals: steady, diurnal, bursts or flash.")
+    var workload: Workload.Shape?
+
+    @Option(help: "Made-up jobs in an hour, on average.")
+    var perHour = 360.0
+
+    @Option(help: "For so long made-up jobs come: 90m, 24h, 7d.")
+    var duration = DurationArgument(argument: "24h")!
+
+    @Option(help: "Stretch time: with 24 an hour becomes a day.")
+    var stretch = 1.0
+
+    @Option(help: "Keep this share of the jobs, chosen by the seed.")
+    var keep = 1.0
+
+    func validate() throws {
+        guard [trace != nil, fromHistory != nil, workload != nil].count(where: { $0 }) <= 1 else {
+            throw ValidationError("--trace, --from-history and --workload say each where the jobs come from: give one of them")
+        }
+        guard stretch > 0, keep > 0, keep <= 1, perHour > 0 else {
+            throw ValidationError("--stretch and --per-hour are more than 0, --keep is more than 0 and at most 1")
+        }
+    }
+
+    func source(seed: UInt64) throws -> any ArrivalSource {
+        let plain: any ArrivalSource =
+            if let trace {
+                try TraceReader(path: trace)
+            } else if let fromHistory {
+                ListedArrivals(try JobHistory.read(path: fromHistory, endpoint: endpoint))
+            } else {
+                Workload(workload ?? .diurnal, perHour: perHour, duration: duration.duration.seconds, seed: seed)
+            }
+        return ReshapedArrivals(plain, stretch: stretch, keep: keep, seed: seed)
+    }
+
+    /// For people.
+    var words: String {
+        let what = trace ?? fromHistory ?? "\((workload ?? .diurnal).rawValue), \(Quantities.number(perHour)) jobs an hour"
+        return what + (stretch == 1 ? "" : ", stretched \(Quantities.number(stretch)) times") + (keep == 1 ? "" : ", \(Quantities.number(keep)) of the jobs kept")
+    }
+}
+
+extension Workload.Shape: ExpressibleByArgument {}
+
+/// What simulated workers are like.
+struct SimulateFleet: ParsableArguments {
+    @Option(help: "Workers at most.")
+    var max = 20
+
+    @Option(help: "Workers at least.")
+    var min = 0
+
+    @Option(help: "What a job takes, without its tokens.")
+    var base = DurationArgument(argument: "1s")!
+
+    @Option(help: "And for each input token.")
+    var perInput: DurationArgument?
+
+    @Option(help: "And for each output token.")
+    var perOutput: DurationArgument?
+
+    @Option(help: "Spread of what jobs take: the deviation of the logarithm; 0: none.")
+    var noise = 0.0
+
+    @Option(help: "Jobs in one batch.")
+    var batch = 1
+
+    @Option(help: "What a batch takes, measured: 1=100ms,8=300ms,16=500ms.")
+    var batchTimes: String?
+
+    @Option(help: "From wanted until the machine runs: 180s; 120s..240s; ~180s for a log-normal with a deviation of 0.3.")
+    var boot = TimeArgument(argument: "60s")!
+
+    @Option(help: "Until image and model are there, in the same ways.")
+    var pull = TimeArgument(argument: "0s")!
+
+    @Option(help: "Until the model is loaded, in the same ways.")
+    var load = TimeArgument(argument: "0s")!
+
+    @Option(help: "Machines that the provider has.")
+    var capacity: Int?
+
+    @Option(help: "Spot interruptions of one worker in an hour.")
+    var interruptions = 0.0
+
+    @Option(help: "Of one worker for one hour.")
+    var price = 1.0
+
+    func validate() throws {
+        guard min >= 0, max >= Swift.max(min, 1), batch >= 1, noise >= 0, interruptions >= 0, price >= 0, capacity ?? 1 > 0 else {
+            throw ValidationError("--max is at least 1 and --min, --batch and --capacity at least 1; nothing is negative")
+        }
+        if batchTimes != nil, times == nil { throw ValidationError("--batch-times is a list of size=time, as 1=100ms,8=300ms") }
+    }
+
+    private var times: [(size: Int, seconds: Double)]? {
+        guard let batchTimes else { return [] }
+        var times: [(size: Int, seconds: Double)] = []
+        for part in batchTimes.split(separator: ",") {
+            let sides = part.split(separator: "=").map(String.init)
+            guard sides.count == 2, let size = Int(sides[0]), size > 0, let time = DurationArgument(argument: sides[1]) else { return nil }
+            times.append((size, time.duration.seconds))
+        }
+        return times
+    }
+
+    func setup(seed: UInt64) -> SimulationSetup {
+        var batching = BatchingPolicy.single
+        batching.itemsMax = batch
+        return SimulationSetup(
+            service: ServiceModel(
+                base: base.duration.seconds, perInputToken: perInput?.duration.seconds ?? 0, perOutputToken: perOutput?.duration.seconds ?? 0,
+                byBatchSize: times ?? [], noise: noise),
+            fleet: FleetModel(
+                boot: boot.time, pull: pull.time, load: load.time, capacity: capacity ?? .max, interruptionsPerHour: interruptions, price: price),
+            batching: batching, seed: seed)
+    }
+
+    var words: String {
+        let start = boot.time.mean + pull.time.mean + load.time.mean
+        return "at most \(max) workers that take \(Quantities.duration(.milliseconds(Int64(start * 1000)))) to start"
+    }
+}
+
+/// `180s`, `120s..240s`, `~180s`.
+struct TimeArgument: ExpressibleByArgument, Equatable {
+    var time: TimeDistribution
+
+    var defaultValueDescription: String { "\(Quantities.number(time.mean))s" }
+
+    init?(argument: String) {
+        func seconds(_ text: some StringProtocol) -> Double? {
+            text == "0" || text == "0s" ? 0 : DurationArgument(argument: String(text))?.duration.seconds
+        }
+        if argument.hasPrefix("~") {
+            guard let mean = seconds(argument.dropFirst()) else { return nil }
+            time = .lognormal(mean: mean, sigma: 0.3)
+        } else if let range = argument.firstRange(of: "..") {
+            guard let low = seconds(argument[..<range.lowerBound]), let high = seconds(argument[range.upperBound...]), low <= high else { return nil }
+            time = .uniform(low, high)
+        } else {
+            guard let value = seconds(argument) else { return nil }
+            time = .fixed(value)
+        }
+    }
+}
+
+/// Which policies are simulated.
+struct SimulatePolicies: ParsableArguments {
+    @Option(help: "The default policy with this target wait; several with commas between: 10s,1m,5m.")
+    var target: String?
+
+    @Option(help: "Another policy: targetWait=10s, backlogPerWorker=5, step=1:1,101:2 or always=2. May be given several times.")
+    var policy: [PolicyArgument] = []
+
+    @Option(help: "What people use today: step, sagemaker, keda, always-on; several with commas between.")
+    var preset: String?
+
+    @Flag(help: "Beside all presets.")
+    var compare = false
+
+    @Option(help: "How often the policies of a server may be asked; presets have times of their own.")
+    var spacing = DurationArgument(argument: "1s")!
+
+    func all(_ fleet: SimulateFleet) throws -> [SimulatedPolicy] {
+        var all = try policy.map { simulated($0.choice, fleet) }
+        for text in target?.split(separator: ",") ?? (policy.isEmpty && preset == nil ? ["10s"] : []) {
+            guard let target = DurationArgument(argument: String(text)) else { throw ValidationError("--target: \"\(text)\" is no time, as 10s or 5m") }
+            all.append(simulated(.targetWait(target.duration), fleet))
+        }
+        var presets = compare ? Preset.allCases : []
+        for text in preset?.split(separator: ",") ?? [] {
+            guard let preset = Preset(rawValue: String(text)) else {
+                throw ValidationError("--preset knows \(Preset.allCases.map(\.rawValue).joined(separator: ", ")), not \"\(text)\"")
+            }
+            if !presets.contains(preset) { presets.append(preset) }
+        }
+        return all + presets.map { $0.policy(max: fleet.max) }
+    }
+
+    private func simulated(_ choice: ScalingConfiguration.PolicyChoice, _ fleet: SimulateFleet) -> SimulatedPolicy {
+        var scaling = ScalingConfiguration()
+        (scaling.min, scaling.max, scaling.policy) = (fleet.min, fleet.max, choice)
+        return SimulatedPolicy(
+            name: PolicyArgument(choice: choice).words, policy: choice.policy, cadence: .events(spacing: spacing.duration.seconds), scaling: scaling)
+    }
+}
+
+struct PolicyArgument: ExpressibleByArgument, Equatable {
+    var choice: ScalingConfiguration.PolicyChoice
+
+    init(choice: ScalingConfiguration.PolicyChoice) {
+        self.choice = choice
+    }
+
+    init?(argument: String) {
+        let sides = argument.split(separator: "=", maxSplits: 1).map(String.init)
+        guard sides.count == 2 else { return nil }
+        switch sides[0] {
+        case "targetWait":
+            guard let wait = DurationArgument(argument: sides[1]) else { return nil }
+            choice = .targetWait(wait.duration)
+        case "backlogPerWorker":
+            guard let jobs = Double(sides[1]), jobs > 0 else { return nil }
+            choice = .backlogPerWorker(jobs)
+        case "always":
+            guard let workers = Int(sides[1]), workers >= 0 else { return nil }
+            choice = .always(workers)
+        case "step":
+            let steps = sides[1].split(separator: ",").map { $0.split(separator: ":").compactMap { Int($0) } }
+            guard !steps.isEmpty, steps.allSatisfy({ $0.count == 2 }) else { return nil }
+            choice = .step(steps.map { ScalingConfiguration.Step(from: $0[0], workers: $0[1]) })
+        default: return nil
+        }
+    }
+
+    var words: String {
+        switch choice {
+        case .targetWait(let wait): "targetWait \(Quantities.number(wait.seconds)) s"
+        case .backlogPerWorker(let jobs): "backlogPerWorker \(Quantities.number(jobs))"
+        case .always(let workers): "always \(workers)"
+        case .step(let steps): "step " + steps.map { "\($0.from):\($0.workers)" }.joined(separator: ",")
+        }
+    }
+}

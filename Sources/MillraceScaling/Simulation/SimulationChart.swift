@@ -1,0 +1,148 @@
+import Foundation
+
+/// Charts of simulations as SVG that stands alone, in light and in dark.
+public enum SimulationChart {
+    private static let width = 720.0
+    private static let style = """
+        <style>
+        svg{--ink:#1f2933;--soft:#8794a1;--grid:#e4e8ec;--busy:#2f6f8f;--idle:#f0b55b;--start:#d98a7a;--wait:#8a4f9e;font:12px system-ui,sans-serif}
+        @media (prefers-color-scheme:dark){svg{--ink:#e6eaee;--soft:#8b97a3;--grid:#2c343c;--busy:#5aa7cc;--idle:#d9a048;--start:#c77767;--wait:#bb86cf}}
+        text{fill:var(--ink)} .soft{fill:var(--soft)} .grid{stroke:var(--grid)} .busy{fill:var(--busy)} .idle{fill:var(--idle)} .start{fill:var(--start)}
+        .wait{fill:none;stroke:var(--wait);stroke-width:1.5} .dot{fill:var(--busy)} .mark{fill:var(--start)}
+        .line{fill:none;stroke:var(--busy);stroke-width:2}
+        </style>
+        """
+
+    private static func svg(height: Double, title: String, _ body: String) -> String {
+        """
+        <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(text(width)) \(text(height))" role="img" aria-label="\(escaped(title))">\
+        \(style)\(body)</svg>
+        """
+    }
+
+    // MARK: Over time
+
+    /// Workers by what they do, stacked, and how many jobs wait (a line with a scale of its own).
+    public static func timeline(of report: SimulationReport) -> String {
+        let (left, right, top, bottom) = (44.0, 44.0, 26.0, 150.0)
+        let timeline = report.timeline
+        let columns = Double(max(timeline.intervals.count, 1))
+        func x(_ index: Int) -> Double { left + (width - left - right) * Double(index) / columns }
+        let workers = timeline.intervals.map { ($0.busy + $0.draining + $0.idle + $0.starting) / timeline.width }.max() ?? 0
+        let workersMax = nice(max(workers, 1))
+        let waitingMax = nice(Double(max(timeline.intervals.map(\.waitingMost).max() ?? 0, 1)))
+        func y(_ share: Double) -> Double { bottom - (bottom - top) * share }
+        func area(_ kind: String, from: (Timeline.Interval) -> Double, to: (Timeline.Interval) -> Double) -> String {
+            var path = ""
+            for (index, interval) in timeline.intervals.enumerated() {
+                let level = y(to(interval) / timeline.width / workersMax)
+                path += "\(index == 0 ? "M" : "L")\(text(x(index))) \(text(level))L\(text(x(index + 1))) \(text(level))"
+            }
+            for (index, interval) in timeline.intervals.enumerated().reversed() {
+                let level = y(from(interval) / timeline.width / workersMax)
+                path += "L\(text(x(index + 1))) \(text(level))L\(text(x(index))) \(text(level))"
+            }
+            return "<path class=\"\(kind)\" d=\"\(path)Z\"/>"
+        }
+        var body = "<text x=\"\(text(left))\" y=\"15\" font-weight=\"600\">\(escaped(report.policy))</text>"
+        for share in [0, 0.5, 1.0] {
+            body += "<path class=\"grid\" d=\"M\(text(left)) \(text(y(share)))H\(text(width - right))\"/>"
+            body += "<text class=\"soft\" x=\"\(text(left - 6))\" y=\"\(text(y(share) + 4))\" text-anchor=\"end\">\(short(workersMax * share))</text>"
+            body += "<text class=\"soft\" x=\"\(text(width - right + 6))\" y=\"\(text(y(share) + 4))\">\(short(waitingMax * share))</text>"
+        }
+        body += area("busy", from: { _ in 0 }, to: { $0.busy + $0.draining })
+        body += area("idle", from: { $0.busy + $0.draining }, to: { $0.busy + $0.draining + $0.idle })
+        body += area("start", from: { $0.busy + $0.draining + $0.idle }, to: { $0.busy + $0.draining + $0.idle + $0.starting })
+        let line = timeline.intervals.enumerated().map { index, interval in
+            "\(index == 0 ? "M" : "L")\(text(x(index))) \(text(y(Double(interval.waitingMost) / waitingMax)))"
+        }.joined()
+        body += "<path class=\"wait\" d=\"\(line)\"/>"
+        let span = timeline.width * columns
+        for share in [0, 0.25, 0.5, 0.75, 1.0] {
+            body += "<text class=\"soft\" x=\"\(text(left + (width - left - right) * share))\" y=\"166\" text-anchor=\"middle\">\(Words.seconds(span * share))</text>"
+        }
+        body += legend([("busy", "busy"), ("idle", "idle"), ("start", "starting"), ("wait", "most jobs waiting (right scale)")], y: 15)
+        return svg(height: 176, title: "Workers over time, \(report.policy)", body)
+    }
+
+    // MARK: Wait against cost
+
+    /// Each policy as a point: idle hours against the wait that 95 % of jobs stay under, both on logarithmic scales; points of one
+    /// name's knob are joined.
+    public static func tradeoff(_ curve: [SimulationReport], _ others: [SimulationReport]) -> String {
+        let (left, right, top, bottom) = (60.0, 20.0, 26.0, 290.0)
+        func wait(_ report: SimulationReport) -> Double { max(1, report.waits.percentile(0.95)) }
+        func idle(_ report: SimulationReport) -> Double { max(0.01, report.idleHours) }
+        let all = curve + others
+        let (xs, ys) = (axis(all.map(idle)), axis(all.map(wait)))
+        func x(_ value: Double) -> Double { left + (width - left - right) * (log10(value) - xs.low) / (xs.high - xs.low) }
+        func y(_ value: Double) -> Double { bottom - (bottom - top) * (log10(value) - ys.low) / (ys.high - ys.low) }
+        var body = "<text x=\"\(text(left))\" y=\"15\" font-weight=\"600\">p95 wait against idle worker-hours</text>"
+        for value in ticks(xs) {
+            body += "<path class=\"grid\" d=\"M\(text(x(value))) \(text(top))V\(text(bottom))\"/>"
+            body += "<text class=\"soft\" x=\"\(text(x(value)))\" y=\"\(text(bottom + 16))\" text-anchor=\"middle\">\(short(value)) h</text>"
+        }
+        for value in ticks(ys) {
+            body += "<path class=\"grid\" d=\"M\(text(left)) \(text(y(value)))H\(text(width - right))\"/>"
+            body += "<text class=\"soft\" x=\"\(text(left - 6))\" y=\"\(text(y(value) + 4))\" text-anchor=\"end\">\(Words.seconds(value))</text>"
+        }
+        let points = curve.sorted { idle($0) < idle($1) }
+        if points.count > 1 {
+            let line = points.enumerated().map { "\($0 == 0 ? "M" : "L")\(text(x(idle($1)))) \(text(y(wait($1))))" }.joined()
+            body += "<path class=\"line\" d=\"\(line)\"/>"
+        }
+        for report in points { body += dot(report, "dot", x(idle(report)), y(wait(report)), labelled: points.count < 12) }
+        for report in others { body += dot(report, "mark", x(idle(report)), y(wait(report)), labelled: true) }
+        return svg(height: 316, title: "p95 wait against idle worker-hours", body)
+    }
+
+    private static func dot(_ report: SimulationReport, _ kind: String, _ x: Double, _ y: Double, labelled: Bool) -> String {
+        let isRight = x > width - 120
+        let label = labelled
+            ? "<text x=\"\(text(isRight ? x - 8 : x + 8))\" y=\"\(text(y - 5))\" text-anchor=\"\(isRight ? "end" : "start")\">\(escaped(report.policy))</text>" : ""
+        return "<circle class=\"\(kind)\" cx=\"\(text(x))\" cy=\"\(text(y))\" r=\"4\"><title>\(escaped(report.policy))</title></circle>\(label)"
+    }
+
+    private static func axis(_ values: [Double]) -> (low: Double, high: Double) {
+        let (low, high) = (log10(values.min() ?? 1), log10(values.max() ?? 1))
+        let margin = max(0.15, (high - low) * 0.06)
+        return (low - margin, high + margin)
+    }
+
+    private static func ticks(_ axis: (low: Double, high: Double)) -> [Double] {
+        let steps: [Double] = axis.high - axis.low > 1.5 ? [1] : [1, 2, 5]
+        return (Int(axis.low) - 1...Int(axis.high) + 1).flatMap { power in steps.map { $0 * pow(10, Double(power)) } }
+            .filter { log10($0) >= axis.low && log10($0) <= axis.high }
+    }
+
+    // MARK: Small things
+
+    private static func legend(_ entries: [(kind: String, label: String)], y: Double) -> String {
+        var x = width - 44
+        return entries.reversed().map { entry in
+            x -= Double(entry.label.count) * 6.4
+            let label = "<text class=\"soft\" x=\"\(text(x))\" y=\"\(text(y))\">\(entry.label)</text>"
+            x -= 14
+            let mark = entry.kind == "wait"
+                ? "<path class=\"wait\" d=\"M\(text(x)) \(text(y - 4))h10\"/>" : "<rect class=\"\(entry.kind)\" x=\"\(text(x))\" y=\"\(text(y - 9))\" width=\"10\" height=\"10\"/>"
+            x -= 12
+            return mark + label
+        }.joined()
+    }
+
+    private static func nice(_ value: Double) -> Double {
+        let power = pow(10, (log10(value)).rounded(.down))
+        return [1, 2, 4, 5, 10].map { $0 * power }.first { $0 >= value } ?? value
+    }
+
+    private static func short(_ value: Double) -> String { Words.number(value) }
+
+    private static func text(_ value: Double) -> String {
+        let rounded = (value * 10).rounded() / 10
+        return rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)"
+    }
+
+    static func escaped(_ text: String) -> String {
+        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
+    }
+}
