@@ -98,9 +98,10 @@ def simulate(settings, replay, jobs, real):
     command = (
         *(settings.binary, "simulate", "--trace", trace, "--base", f"{round(1000 * overhead)}ms", "--per-output", "1ms"),
         *("--boot", f"{round(1000 * start)}ms", "--pull", "0s", "--load", "0s", "--max", replay.workers),
-        *("--target", f"{round(1000 * replay.target)}ms", "--json"),
+        *("--target", f"{round(1000 * replay.target)}ms", "--spacing", "100ms", "--json"),
     )
-    return json.loads(subprocess.check_output([str(part) for part in command]))
+    answer = json.loads(subprocess.check_output([str(part) for part in command]))
+    return answer["policies"][0]
 
 
 def percentile(values, share):
@@ -133,6 +134,8 @@ def replay_for_real(settings, replay, jobs):
     )
     with Server(settings, data, config, ENDPOINT, 0) as server:
         send_in_time(server.port, jobs)
+        # The server closes what was silent for as long as this.
+        server.connection.close()
         server.wait_for(len(jobs), 600)
         resources = list(ended_jobs(server))
         # Until the last worker is gone, whose time counts as well.
