@@ -3,7 +3,7 @@ import MillraceSimulation
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct ScalingWorldTests {
-    /// A thousand days take a minute: `dev/sim --fleet-days 1000`.
+    /// A thousand days: `dev/sim --fleet-days 1000`.
     @Test func `a hundred days of takeovers, crashes and machines taken away kill no busy worker and lose no job`() async throws {
         var settings = ScalingWorldSettings()
         (settings.days, settings.jobsPerDay) = (100, 20)

@@ -3,7 +3,7 @@ import MillraceScaling
 
 public struct ScalingWorldSettings: Sendable {
     public var days = 1000
-    public var jobsPerDay = 60
+    public var jobsPerDay = 20
     /// Machines that the provider has.
     public var room = 8
     public var boot: Duration = .seconds(180)
@@ -14,6 +14,8 @@ public struct ScalingWorldSettings: Sendable {
     public var scaling: ScalingConfiguration = {
         var scaling = ScalingConfiguration()
         (scaling.max, scaling.price) = (6, 1.2)
+        // Comes and goes much: what is tried here is the controller, not how good a policy is.
+        (scaling.policy, scaling.idle) = (.backlogPerWorker(1), .seconds(60))
         return scaling
     }()
 
