@@ -28,6 +28,8 @@ public struct TargetWaitPolicy: ScalingPolicy {
         var priceCap = 4.0
         /// Seconds from wanted to ready, until a start was measured.
         var startupFirst = 60.0
+        /// Seconds that an idle worker is kept whatever was learned: a start costs more than its time, and two a second help nobody.
+        var keptLeast = 5.0
         /// Of larger fleets, the last levels are taken as one.
         var levelsMax = 64
     }
@@ -94,7 +96,7 @@ public struct TargetWaitPolicy: ScalingPolicy {
             }
             let until =
                 observation.scaling.idle.map { idleSince + $0.seconds }
-                ?? learned.keptUntil(plan.workers, startup, idleSince: idleSince)
+                ?? max(learned.keptUntil(plan.workers, startup, idleSince: idleSince), idleSince + constants.keptLeast)
             guard until <= now else {
                 plan.lookAgainAt = observation.now + .milliseconds(Int64((min(until - now, 3600) * 1000).rounded(.up)) + 1)
                 return
