@@ -17,8 +17,8 @@ public struct ServiceMeasure: Sendable, Codable, Equatable {
 /// What came and what it took, of one variant: a bounded value that the controller and the simulator both feed, and that is kept
 /// across restarts.
 public struct DemandHistory: Sendable, Codable, Equatable {
-    /// Seconds over which arrivals are averaged, from a quarter of a minute to a day.
-    static let scales: [Double] = [15, 60, 240, 960, 3840, 14_400, 86_400]
+    /// Seconds over which arrivals are averaged, from a quarter of a minute to a week.
+    static let scales: [Double] = [15, 60, 240, 960, 3840, 14_400, 86_400, 604_800]
     /// Old jobs and starts count less: each new one weighs at least one in so many.
     private static let jobsRemembered = 400.0
     private static let startsRemembered = 12.0
@@ -29,6 +29,7 @@ public struct DemandHistory: Sendable, Codable, Equatable {
     /// For each scale, the arrivals of that time, fading.
     private var faded = [Double](repeating: 0, count: scales.count)
     private var fadedAt: Timestamp?
+    private var beganAt: Timestamp?
     private var service_ = Moments()
     private var start = Moments()
     /// What recent jobs took, in seconds, in a ring.
@@ -45,6 +46,7 @@ public struct DemandHistory: Sendable, Codable, Equatable {
             faded[index] = faded[index] * exp(-passed / Self.scales[index]) + Double(count)
         }
         fadedAt = now
+        if beganAt == nil { beganAt = now }
         arrivals += count
     }
 
@@ -76,6 +78,13 @@ public struct DemandHistory: Sendable, Codable, Equatable {
 
     public var startup: Duration? {
         start.weight > 0 ? .milliseconds(Int64((start.mean * 1000).rounded())) : nil
+    }
+
+    /// Over about the last week, or since the first.
+    func meanArrivalsPerSecond(at now: Timestamp) -> Double {
+        let (count, scale) = arrivals(overAtLeast: .infinity, at: now)[0]
+        let age = beganAt.map { max(0, now.since($0).seconds) } ?? 0
+        return (count + 1) / (scale * (1 - exp(-age / scale)) + 1)
     }
 
     /// Arrivals of about the last so many seconds, fading, for each scale that is kept from this length on; the longest in any case.

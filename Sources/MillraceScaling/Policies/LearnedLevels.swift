@@ -61,14 +61,12 @@ struct LearnedLevels: Sendable, Codable, Equatable {
     private var hasCaughtUp = false
     private var arrivalsSeen: Int
     private var sizeIndex = 0
-    private let beganAt: Double
     private var updatedAt: Double
 
-    init(target: Double, max: Int, at now: Timestamp) {
+    init(target: Double, max: Int, arrivalsSeen: Int, at now: Timestamp) {
         self.target = target
         self.max = max
-        arrivalsSeen = 0
-        beganAt = now.wallSeconds
+        self.arrivalsSeen = arrivalsSeen
         updatedAt = now.wallSeconds
         recent = RecentArrivals(span: target, at: now.wallSeconds)
         levels = Self.sizes(upTo: Swift.max(1, max)).map {
@@ -177,7 +175,7 @@ struct LearnedLevels: Sendable, Codable, Equatable {
         let share = known * missShare.mean + (1 - known) * constants.missShare
         let pressure = Swift.min(
             constants.pressureMax, Swift.max(constants.pressureMin, pow(share / constants.missShare, constants.gain)))
-        let arrivalsPerSecond = (Double(observation.demand.arrivals) + 1) / (now - beganAt + 1)
+        let arrivalsPerSecond = observation.demand.meanArrivalsPerSecond(at: observation.now)
         let most = constants.priceCap * startup * Swift.max(1, startup / target)
         price = Swift.min(most, constants.worth * pressure / arrivalsPerSecond)
     }

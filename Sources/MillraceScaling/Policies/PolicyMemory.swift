@@ -20,10 +20,10 @@ public struct PolicyMemory: Sendable, Codable, Equatable {
     public init() {}
 
     /// What was learned for this target and maximum; anew when they have changed. It is given back by setting ``learned``.
-    mutating func takeLearned(target: Double, max: Int, at now: Timestamp) -> LearnedLevels {
+    mutating func takeLearned(target: Double, max: Int, arrivalsSeen: Int, at now: Timestamp) -> LearnedLevels {
         defer { learned = nil }
         if let learned, learned.target == target, learned.max == max { return learned }
-        return LearnedLevels(target: target, max: max, at: now)
+        return LearnedLevels(target: target, max: max, arrivalsSeen: arrivalsSeen, at: now)
     }
 
     /// How many workers there shall be when so many are wanted: more when more were wanted for as long as `up` says, fewer when

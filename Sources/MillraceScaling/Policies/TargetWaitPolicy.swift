@@ -42,7 +42,8 @@ public struct TargetWaitPolicy: ScalingPolicy {
 
     public func decide(_ observation: VariantObservation, _ memory: inout PolicyMemory) -> ScalingDecision {
         let startup = max(observation.startup?.seconds ?? constants.startupFirst, 0.01)
-        var learned = memory.takeLearned(target: target, max: min(observation.limits.upperBound, constants.levelsMax), at: observation.now)
+        var learned = memory.takeLearned(
+            target: target, max: min(observation.limits.upperBound, constants.levelsMax), arrivalsSeen: observation.demand.arrivals, at: observation.now)
         learned.update(observation, startup: startup, constants)
         defer { memory.learned = learned }
 

@@ -1,0 +1,109 @@
+import MillraceCore
+import Testing
+
+@testable import MillraceScaling
+
+@Suite("The default policy") struct TargetWaitPolicyTests {
+    private let policy = TargetWaitPolicy(target: .seconds(10))
+
+    /// Jobs of two seconds, one in five seconds for an hour, and starts of a minute.
+    private func known(until seconds: Int = 3600) -> DemandHistory {
+        var demand = DemandHistory()
+        demand.noteStart(took: .seconds(60))
+        for second in stride(from: 0, to: seconds, by: 5) {
+            demand.noteArrivals(1, at: epoch + .seconds(second))
+            demand.noteCompletions(1, busy: .seconds(2), at: epoch + .seconds(second + 2))
+        }
+        return demand
+    }
+
+    @Test func `at rest there is nobody`() {
+        #expect(policy.decide(observation()).desired == 0)
+    }
+
+    @Test func `one job wakes one worker at once, though nothing is known yet`() {
+        var demand = DemandHistory()
+        demand.noteArrivals(1, at: epoch)
+        let decision = policy.decide(observation(ready: 1, demand: demand))
+        #expect(decision.desired == 1)
+        #expect(decision.reason.hasPrefix("1 worker: 1 job waiting"))
+    }
+
+    @Test func `while a worker starts, a short queue starts no other`() {
+        let seen = observation(at: 3601, ready: 3, waited: .seconds(5), workers: [worker(1, .starting(since: epoch + .seconds(3596)))], demand: known())
+        #expect(policy.decide(seen).desired == 1)
+    }
+
+    @Test func `a queue that one worker cannot work off starts more, a longer one no fewer`() {
+        var counts: [Int] = []
+        for ready in [100, 500, 2000] {
+            var demand = known()
+            demand.noteArrivals(ready, at: epoch + .seconds(3600))
+            counts.append(policy.decide(observation(at: 3600, ready: ready, running: 1, workers: busy(1), demand: demand)).desired)
+        }
+        #expect(counts[0] > 1 && counts == counts.sorted())
+    }
+
+    @Test func `an idle worker is kept while another start would cost more, and drained in the end`() {
+        let demand = known()
+        var memory = PolicyMemory()
+        _ = policy.decide(observation(at: 3600, ready: 0, running: 1, workers: busy(1), demand: demand), &memory)
+        let early = policy.decide(
+            observation(at: 3605, workers: [worker(1, .idle(since: epoch + .seconds(3602)))], demand: demand), &memory)
+        #expect(early.drain.isEmpty && early.desired == 1)
+        #expect(early.lookAgainAt != nil)
+        let late = policy.decide(
+            observation(at: 360_000, workers: [worker(1, .idle(since: epoch + .seconds(3602)))], demand: demand), &memory)
+        #expect(late.drain == [WorkerID(high: 0, low: 1)] && late.desired == 0)
+    }
+
+    @Test func `an idle time that is set is kept to`() {
+        func decide(_ seconds: Double) -> ScalingDecision {
+            policy.decide(observation(at: seconds, workers: [worker(1, .idle(since: epoch))]) { $0.idle = .seconds(30) })
+        }
+        #expect(decide(29).desired == 1 && decide(31).desired == 0)
+    }
+
+    @Test func `nothing is drained while a worker starts`() {
+        let workers = [worker(1, .idle(since: epoch)), worker(2, .starting(since: epoch + .seconds(99_990)))]
+        #expect(policy.decide(observation(at: 100_000, workers: workers, demand: known())).drain.isEmpty)
+    }
+}
+
+@Suite("Gaps between needs") struct GapHistoryTests {
+    @Test func `unknown gaps are waited for about as long as missing the next need costs`() {
+        let patience = GapHistory().patience(cost: 240)
+        #expect(patience > 100 && patience < 480)
+    }
+
+    @Test func `gaps that were always short are waited out, and not longer than they were by much`() {
+        var gaps = GapHistory()
+        for _ in 0..<200 { gaps.note(20) }
+        #expect(gaps.patience(cost: 240) > 20)
+    }
+
+    @Test func `gaps that were always far longer than they cost are not waited for`() {
+        var gaps = GapHistory()
+        for _ in 0..<200 { gaps.note(20_000) }
+        #expect(gaps.patience(cost: 240) < 40)
+    }
+
+    @Test func `dearer misses are waited for longer`() {
+        var gaps = GapHistory()
+        for length in 1...300 { gaps.note(Double(length * 7 % 1000)) }
+        let waits = [10.0, 100, 1000, 10_000].map(gaps.patience)
+        #expect(waits == waits.sorted())
+    }
+}
+
+@Suite("Misses among recent arrivals") struct RecentArrivalsTests {
+    @Test func `who still waits at the end of the span is a miss, who came later is not yet`() {
+        var recent = RecentArrivals(span: 32, at: 0)
+        _ = recent.note(4, waiting: 4, at: 1)
+        _ = recent.note(3, waiting: 7, at: 20)
+        let (due, missed) = recent.note(0, waiting: 5, at: 40)
+        #expect(due == 4 && missed == 2)
+        let later = recent.note(0, waiting: 0, at: 80)
+        #expect(later.due == 3 && later.missed == 0)
+    }
+}

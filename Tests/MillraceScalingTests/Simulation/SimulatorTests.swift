@@ -1,0 +1,129 @@
+import MillraceCore
+import Testing
+
+@testable import MillraceScaling
+
+@Suite("The what-if simulator") struct SimulatorTests {
+    private let fleet = FleetModel(boot: .fixed(180), pull: .fixed(60))
+
+    private func targetWait(_ seconds: Int, max: Int = 20) -> SimulatedPolicy {
+        var scaling = ScalingConfiguration()
+        (scaling.max, scaling.targetWait) = (max, .seconds(seconds))
+        return SimulatedPolicy(name: "targetWait", policy: TargetWaitPolicy(target: .seconds(seconds)), cadence: .events(spacing: 1), scaling: scaling)
+    }
+
+    private func always(_ workers: Int) -> SimulatedPolicy {
+        var scaling = ScalingConfiguration()
+        (scaling.min, scaling.max) = (workers, workers)
+        return SimulatedPolicy(name: "always", policy: AlwaysPolicy(workers: workers), scaling: scaling)
+    }
+
+    @Test func `one worker and three jobs, by hand`() throws {
+        let jobs = ListedArrivals([Arrival(at: 0, work: 10), Arrival(at: 5, work: 10), Arrival(at: 300, work: 10)])
+        let report = try Simulator.run(jobs, SimulationSetup(service: ServiceModel(base: 1), fleet: fleet), always(1))
+        // Ready at 240: starts at 240, 250, and 300; waits of 240, 245 and 0.
+        #expect(report.waits.most == 245 && report.waits.count == 3)
+        #expect(abs(report.waits.sum - 485) < 1e-6)
+        #expect(report.turnarounds.most == 255)
+        #expect(report.lastEndedAt == 310)
+        #expect(report.workedSeconds == 30)
+        // Paid until an hour after the last job: nobody lets an always-on worker go.
+        #expect(abs(report.paidSeconds - (310 + 3600)) < 1e-6)
+    }
+
+    @Test func `step alarms, by hand`() throws {
+        let jobs = ListedArrivals([Arrival(at: 10, work: 5)])
+        let report = try Simulator.run(jobs, SimulationSetup(service: ServiceModel(base: 1), fleet: fleet), Preset.step.policy(max: 20))
+        // Seen at 60, ready at 300, done at 305, gone by the alarm at 300 that found an empty queue.
+        #expect(report.waits.most == 290)
+        #expect(report.paidSeconds == 245)
+        #expect(report.starts == 1 && report.coldStarts == 1)
+    }
+
+    @Test func `the same seed gives the same report, another one another`() throws {
+        func report(_ seed: UInt64) throws -> SimulationReport {
+            var setup = SimulationSetup(service: ServiceModel(base: 2, noise: 0.5), fleet: fleet, seed: seed)
+            setup.fleet.boot = .lognormal(mean: 100, sigma: 0.4)
+            setup.fleet.interruptionsPerHour = 0.5
+            return try Simulator.run(Workload(.diurnal, perHour: 300, duration: 40_000, seed: seed), setup, targetWait(30))
+        }
+        #expect(try report(3) == report(3))
+        #expect(try report(3) != report(4))
+    }
+
+    @Test(arguments: Workload.Shape.allCases)
+    func `no job is lost or doubled and no busy worker killed, though machines are taken away`(shape: Workload.Shape) throws {
+        for subject in [targetWait(30), targetWait(600)] + Preset.allCases.map({ $0.policy(max: 20) }) {
+            var setup = SimulationSetup(service: ServiceModel(base: 5, noise: 1), fleet: fleet, seed: 5)
+            setup.fleet.interruptionsPerHour = 2
+            let report = try Simulator.run(Workload(shape, perHour: 400, duration: 86_400, seed: 5), setup, subject)
+            #expect(report.lost == 0 && report.doubled == 0 && report.busyKills == 0, "\(subject.name)")
+            // Step alarms have two workers at most and may end with a queue.
+            #expect(report.finished + report.unfinished == report.accepted, "\(subject.name)")
+            #expect(report.interruptions > 0, "\(subject.name)")
+            #expect(report.paidSeconds >= report.workedSeconds, "\(subject.name)")
+        }
+    }
+
+    @Test func `jobs in batches go through the batching of production`() throws {
+        var setup = SimulationSetup(service: ServiceModel(base: 1, byBatchSize: [(1, 1), (8, 2)]), fleet: FleetModel(boot: .fixed(1)))
+        setup.batching.itemsMax = 8
+        let jobs = ListedArrivals((0..<16).map { _ in Arrival(at: 0) })
+        let report = try Simulator.run(jobs, setup, always(1))
+        // Two full batches of two seconds each.
+        #expect(report.lastEndedAt == 5)
+        #expect(report.finished == 16 && report.lost == 0)
+    }
+
+    @Test func `a fleet that has no more machines is asked again, not exceeded`() throws {
+        var setup = SimulationSetup(service: ServiceModel(base: 60), fleet: fleet)
+        setup.fleet.capacity = 2
+        let report = try Simulator.run(Workload(.steady, perHour: 200, duration: 7200, seed: 1), setup, Preset.keda.policy(max: 20))
+        #expect(report.refusals > 0)
+        #expect(report.timeline.intervals.allSatisfy { ($0.busy + $0.idle + $0.starting + $0.draining) / report.timeline.width <= 2.001 })
+    }
+
+    @Test func `the timeline adds up to what was paid, in an amount of memory that does not grow`() throws {
+        for days in [1.0, 8] {
+            let report = try Simulator.run(
+                Workload(.bursts, perHour: 100, duration: days * 86_400, seed: 2), SimulationSetup(service: ServiceModel(base: 3), fleet: fleet), targetWait(60))
+            let sum = report.timeline.intervals.reduce(0) { $0 + $1.busy + $1.idle + $1.starting + $1.draining }
+            #expect(abs(sum - report.paidSeconds) < 1e-3 * report.paidSeconds)
+            #expect(report.timeline.intervals.count <= 480)
+        }
+    }
+
+    @Test func `a shorter target waits less and costs more`() throws {
+        func report(_ seconds: Int) throws -> SimulationReport {
+            try Simulator.run(
+                Workload(.steady, perHour: 1800, duration: 86_400, seed: 9), SimulationSetup(service: ServiceModel(base: 4), fleet: fleet), targetWait(seconds))
+        }
+        let (short, long) = try (report(2), report(300))
+        #expect(short.waits.percentile(0.95) < long.waits.percentile(0.95))
+        #expect(short.idleHours > long.idleHours)
+    }
+
+    @Test func `the default policy keeps its promise where the load is steady`() throws {
+        let report = try Simulator.run(
+            Workload(.steady, perHour: 3600, duration: 2 * 86_400, seed: 4), SimulationSetup(service: ServiceModel(base: 3), fleet: fleet), targetWait(10))
+        #expect(report.waits.share(above: 10) < 0.06)
+    }
+}
+
+@Suite("Tallies") struct TallyTests {
+    @Test func `percentiles are right within half a percent`() {
+        var tally = Tally()
+        for value in 1...10_000 { tally.note(Double(value) / 10) }
+        for (share, expected) in [(0.5, 500.0), (0.95, 950), (0.99, 990), (1, 1000)] {
+            #expect(abs(tally.percentile(share) - expected) <= 0.005 * expected)
+        }
+        #expect(tally.count == 10_000 && abs(tally.mean - 500.05) < 1e-6)
+    }
+
+    @Test func `waits of nothing count`() {
+        var tally = Tally()
+        for _ in 0..<95 { tally.note(0) }
+        for _ in 0..<5 { tally.note(7) }
+        #expect(tally.percentile(0.95) == 0 && tally.percentile(0.96) > 6.9)
+    }
+}
