@@ -36,7 +36,7 @@ public struct Simulator {
     var workers: [SimulatedWorker] = []
     private var freePlaces: [Int] = []
     /// Idle workers, the one that has been so longest in front; entries of those that are not any more are skipped.
-    private var idle = Deque<(place: Int, generation: Int, since: Double)>()
+    private var idle: [(place: Int, generation: Int, since: Double)] = []
     private var workerNumber: UInt64 = 0
     var census = Census()
 
@@ -132,18 +132,14 @@ public struct Simulator {
         ask()
     }
 
-    /// Gives waiting jobs to idle workers.
+    /// Gives waiting jobs to idle workers: as in production, to the one that came last, so that the others may be let go.
     private mutating func dispatch() {
-        while !queue.isEmpty, let first = idle.first {
-            let worker = workers[first.place]
-            guard worker.generation == first.generation, !worker.isDraining, !worker.holdsWork, worker.idleSince == first.since else {
-                idle.removeFirst()
-                continue
-            }
-            idle.removeFirst()
+        while !queue.isEmpty, let last = idle.popLast() {
+            let worker = workers[last.place]
+            guard worker.generation == last.generation, !worker.isDraining, !worker.holdsWork, worker.idleSince == last.since else { continue }
             census.idle -= 1
             census.busy += 1
-            take(first.place)
+            take(last.place)
         }
         guard setup.batching.itemsMax > 1, !queue.isEmpty else { return }
         // A batch that waits for more items takes them.
