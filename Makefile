@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 RELEASE := .build/release/millrace
 
-.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox test-sim sim sim-canary fuzz chaos bench-queue bench-inference bench-ocr lint docs clean
+.PHONY: help setup build build-debug demo serve test test-swift test-python test-blackbox test-sim sim sim-canary fuzz chaos bench-queue bench-inference bench-ocr bench-scaling lint docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-inference: setup ## measure photos, comments and cold starts beside Python
 
 bench-ocr: setup ## measure OCR beside rapidocr, in one process and under load; RUNS=3, see Benchmarks/README.md
 	@dev/bench-ocr
+
+bench-scaling: ## simulate scaling policies on traces beside today's; TRACES=folder, see Benchmarks/README.md
+	@dev/bench-scaling
 
 lint: ## check scripts, Python, manifests and the layering of the Swift targets; changes nothing
 	@dev/lint

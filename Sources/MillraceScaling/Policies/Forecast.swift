@@ -13,8 +13,8 @@ struct Forecast {
     private let startup: Double
     private let target: Double
 
-    init(_ observation: VariantObservation, startup: Double, target: Double) {
-        secondsPerJob = observation.service?.secondsPerJob ?? 1
+    init(_ observation: VariantObservation, secondsPerJob: Double, startup: Double, target: Double) {
+        self.secondsPerJob = secondsPerJob
         // What came in the last minutes says what comes in the next ones; what comes in the next hours, the last hours say. Of few
         // arrivals so much as is likely: one deviation less than there were.
         var ahead: [(until: Double, perSecond: Double)] = []

@@ -47,6 +47,8 @@ struct LearnedLevels: Sendable, Codable, Equatable {
 
     private static let never = -1e15
     private static let scaleCount = 5
+    /// Over shorter times than sixteen starts, what was is no sign of what comes.
+    private static let scaleLeast = 2
     private static let episodesRemembered = 16.0
     /// Of one update: what a bulk brings beyond it changes no figure.
     private static let arrivalsMax = 10_000
@@ -197,8 +199,11 @@ struct LearnedLevels: Sendable, Codable, Equatable {
         // Where a start is quicker than the target, it is early enough to start when there is a need.
         guard target < startup else { return false }
         let index = index(workers)
-        return (1..<Self.scaleCount).contains { scale in
-            levels[index].saved[scale] * price > (Self.seconds(ofScale: scale, startup) + startup) * width(index)
+        // Jobs are saved in clumps, a need at a time; of few clumps so much as is likely: one deviation less than there were.
+        let clump = Swift.max(1, levels[index].missesPerNeed.mean, levels[index].needMisses)
+        return (Self.scaleLeast..<Self.scaleCount).contains { scale in
+            let saved = levels[index].saved[scale]
+            return (saved - (saved * clump).squareRoot()) * price > (Self.seconds(ofScale: scale, startup) + startup) * width(index)
         }
     }
 

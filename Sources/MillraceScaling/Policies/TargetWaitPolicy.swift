@@ -26,8 +26,9 @@ public struct TargetWaitPolicy: ScalingPolicy {
         var remembered = 5000.0
         /// A miss is never worth more than so many starts, times what a start takes over the target.
         var priceCap = 4.0
-        /// Seconds from wanted to ready, until a start was measured.
+        /// Seconds from wanted to ready, until a start was measured; what a job takes, until one has ended.
         var startupFirst = 60.0
+        var secondsPerJobFirst = 4.0
         /// Seconds that an idle worker is kept whatever was learned: a start costs more than its time, and two a second help nobody.
         var keptLeast = 5.0
         /// Of larger fleets, the last levels are taken as one.
@@ -68,7 +69,9 @@ public struct TargetWaitPolicy: ScalingPolicy {
         var plan = Plan(workers: serving)
         if observation.ready > 0 {
             let most = max(0, observation.limits.upperBound - serving)
-            let more = Forecast(observation, startup: startup, target: target).best(price: learned.price, max: most)
+            let forecast = Forecast(
+                observation, secondsPerJob: observation.service?.secondsPerJob ?? constants.secondsPerJobFirst, startup: startup, target: target)
+            let more = forecast.best(price: learned.price, max: most)
             plan.workers += max(more, serving == 0 ? 1 : 0)
             if plan.workers > serving { plan.cause = .queue }
             plan.lookAgainAt = observation.now + .milliseconds(Int64(max(1000, min(target, startup) * 250)))
