@@ -61,7 +61,7 @@ bench-inference: setup ## measure photos, comments and cold starts beside Python
 bench-ocr: setup ## measure OCR beside rapidocr, in one process and under load; RUNS=3, see Benchmarks/README.md
 	@dev/bench-ocr
 
-bench-scaling: ## simulate scaling policies on traces beside today's; TRACES=folder, see Benchmarks/README.md
+bench-scaling: ## simulate scaling policies on traces and on real workers, beside what people use today; ONLY=cells, see Benchmarks/README.md
 	@dev/bench-scaling
 
 lint: ## check scripts, Python, manifests and the layering of the Swift targets; changes nothing

@@ -1,7 +1,9 @@
+import shutil
 import sys
 import time
 
 from .cells import cell, geometric_mean, simulate
+from .reality import Replay, compare
 from .settings import ScalingSettings
 
 
@@ -43,6 +45,16 @@ def print_cells(comparisons):
 
 def shown(value):
     return "none" if value is None else f"{value:.3f}"
+
+
+def run_reality(settings, figures):
+    """The same jobs on real workers and in virtual time; some replays together, as a burst at the beginning sways one alone."""
+    replays = [Replay(settings.replayed_trace, jobs=settings.replayed, seed=seed) for seed in settings.replays]
+    found = compare(settings, replays, say)
+    print(f"{sum(replay.jobs for replay in replays)} jobs replayed on local workers: simulated and real, seconds")
+    for name, (simulated, real) in (("wait p50", found.p50), ("wait p95", found.p95), ("worker time", found.worker_seconds)):
+        print(f"  {name:12} {simulated:8.2f} {real:8.2f}")
+    figures["reality_error"] = found.error
 
 
 def run_speed(settings, figures):
@@ -89,10 +101,13 @@ def main():
     figures = {}
     if "cells" in settings.parts:
         run_cells(settings, figures)
+    if "reality" in settings.parts:
+        run_reality(settings, figures)
     if "speed" in settings.parts:
         run_speed(settings, figures)
     if "chaos" in settings.parts:
         run_chaos(settings, figures)
+    shutil.rmtree(settings.folder)
     print(" ".join(f"{name}={form(name, figures.get(name))}" for name in ORDER))
 
 

@@ -39,12 +39,12 @@ class Replay:
     """What is replayed: `jobs` of a trace within `seconds`; the sleeps are those of the bench, compressed so that `workers` suffice."""
 
     trace: str
-    jobs: int = 600
-    seconds: float = 90
+    jobs: int = 250
+    seconds: float = 75
     workers: int = 8
     #: How many workers the jobs keep busy on average.
     load: float = 2.5
-    target: float = 1.0
+    target: float = 2.0
     seed: int = 1
 
 
@@ -75,15 +75,26 @@ class Comparison:
         return max(differences)
 
 
-def compare(settings, replay):
-    jobs = plan(replay)
-    real = replay_for_real(settings, replay, jobs)
-    simulated = simulate(settings, replay, jobs, real)
-    return Comparison(
-        (simulated["wait"]["p50"], percentile(real.waits, 0.5)),
-        (simulated["wait"]["p95"], percentile(real.waits, 0.95)),
-        (3600 * simulated["workerHours"], real.worker_seconds),
-    )
+def compare(settings, replays, say):
+    """The means over some replays."""
+    pairs = []
+    for replay in replays:
+        say(f"replaying {replay.jobs} jobs on local workers, seed {replay.seed}")
+        jobs = plan(replay)
+        real = replay_for_real(settings, replay, jobs)
+        simulated = simulate(settings, replay, jobs, real)
+        pairs.append(
+            (
+                (simulated["wait"]["p50"], percentile(real.waits, 0.5)),
+                (simulated["wait"]["p95"], percentile(real.waits, 0.95)),
+                (3600 * simulated["workerHours"], real.worker_seconds),
+            )
+        )
+    return Comparison(*(mean(figures) for figures in zip(*pairs)))
+
+
+def mean(pairs):
+    return tuple(sum(values) / len(values) for values in zip(*pairs))
 
 
 def simulate(settings, replay, jobs, real):

@@ -14,7 +14,7 @@ extension FleetStateMachine {
         var admitted: Int
         var ended: Int
         var run: Duration
-        var busySinceEnd: Duration
+        var share: WorkerShare
         var seen: [InstanceID: Bool]
         var speech: DecisionSpeech
     }
@@ -22,7 +22,7 @@ extension FleetStateMachine {
     var memory: String {
         let memory = Memory(
             policy: policyMemory, demand: demand, backoff: backoff, problem: problem, earlyDeaths: earlyDeaths, meter: meter,
-            admitted: totals?.admitted ?? 0, ended: totals?.ended ?? 0, run: totals?.run ?? .zero, busySinceEnd: busySinceEnd,
+            admitted: totals?.admitted ?? 0, ended: totals?.ended ?? 0, run: totals?.run ?? .zero, share: share,
             seen: seen, speech: speech)
         // A number that JSON has no form for costs the memory, not the controller.
         return (try? MillraceJSON.string(memory)) ?? "{}"
@@ -34,7 +34,7 @@ extension FleetStateMachine {
         status = record.status
         guard let memory: Memory = try? MillraceJSON.decode(from: record.memory) else { return }
         (policyMemory, demand, backoff, problem) = (memory.policy, memory.demand, memory.backoff, memory.problem)
-        (earlyDeaths, meter, busySinceEnd, seen, speech) = (memory.earlyDeaths, memory.meter, memory.busySinceEnd, memory.seen, memory.speech)
+        (earlyDeaths, meter, share, seen, speech) = (memory.earlyDeaths, memory.meter, memory.share, memory.seen, memory.speech)
         totals = VariantTotals(endpoint: endpoint, variant: variant, admitted: memory.admitted, ended: memory.ended, run: memory.run)
     }
 }

@@ -21,7 +21,7 @@ public struct FleetStateMachine: Sendable, Equatable {
     /// What had come and ended at the last look.
     var totals: VariantTotals?
     /// Time of busy workers since jobs last ended.
-    var busySinceEnd: Duration = .zero
+    var share = WorkerShare()
     /// The instances of the last look, and whether they were ready.
     var seen: [InstanceID: Bool] = [:]
     var speech = DecisionSpeech()
@@ -186,14 +186,13 @@ extension FleetStateMachine {
         let (observation, now) = (sight.observation, sight.observation.now)
         let before = totals ?? sight.totals
         let ended = (jobs: max(0, (sight.totals?.ended ?? 0) - (before?.ended ?? 0)), run: (sight.totals?.run ?? .zero) - (before?.run ?? .zero))
-        busySinceEnd += meter.count(sight, ended: ended)
+        share.note(busy: meter.count(sight, ended: ended), running: observation.running, at: now)
         let arrived = (sight.totals?.admitted ?? 0) - (before?.admitted ?? 0)
         // The first look of all sees what has come before anybody counted.
         if totals == nil, let all = sight.totals { demand.noteArrivals(min(all.admitted, observation.ready + observation.running), at: now) }
         if arrived > 0 { demand.noteArrivals(arrived, at: now) }
         if ended.jobs > 0 {
-            demand.noteCompletions(ended.jobs, busy: busySinceEnd, at: now)
-            busySinceEnd = .zero
+            demand.noteCompletions(ended.jobs, busy: .seconds(ended.run.seconds * share.value), at: now)
         }
         // Until something has come, what comes first is new.
         totals = sight.totals ?? totals ?? VariantTotals(endpoint: endpoint, variant: variant)
