@@ -217,7 +217,8 @@ struct LearnedLevels: Sendable, Codable, Equatable {
         // The first must come back; another may stay away.
         let cost = index == 0 ? starting : Swift.min(starting, price * Swift.max(perNeed, 1))
         // What a shadow fleet that cannot keep up still owes was done long ago.
-        let needed = Swift.min(level.neededUntil, Swift.max(level.neededAt, idleSince))
+        let isNew = index == 0 && level.neededUntil == Self.never
+        let needed = isNew ? idleSince : Swift.min(level.neededUntil, Swift.max(level.neededAt, idleSince))
         return needed + level.gaps.patience(cost: cost / width(index))
     }
 }

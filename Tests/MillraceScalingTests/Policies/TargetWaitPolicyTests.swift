@@ -6,11 +6,11 @@ import Testing
 @Suite("The default policy") struct TargetWaitPolicyTests {
     private let policy = TargetWaitPolicy(target: .seconds(10))
 
-    /// Jobs of two seconds, one in five seconds for an hour, and starts of a minute.
-    private func known(until seconds: Int = 3600) -> DemandHistory {
+    /// Jobs of two seconds, one in so many seconds for an hour, and starts of a minute.
+    private func known(every interval: Int = 5) -> DemandHistory {
         var demand = DemandHistory()
         demand.noteStart(took: .seconds(60))
-        for second in stride(from: 0, to: seconds, by: 5) {
+        for second in stride(from: 0, to: 3600, by: interval) {
             demand.noteArrivals(1, at: epoch + .seconds(second))
             demand.noteCompletions(1, busy: .seconds(2), at: epoch + .seconds(second + 2))
         }
@@ -30,7 +30,8 @@ import Testing
     }
 
     @Test func `while a worker starts, a short queue starts no other`() {
-        let seen = observation(at: 3601, ready: 3, waited: .seconds(5), workers: [worker(1, .starting(since: epoch + .seconds(3596)))], demand: known())
+        let workers = [worker(1, .starting(since: epoch + .seconds(3596)))]
+        let seen = observation(at: 3601, ready: 2, waited: .seconds(5), workers: workers, demand: known(every: 60))
         #expect(policy.decide(seen).desired == 1)
     }
 
