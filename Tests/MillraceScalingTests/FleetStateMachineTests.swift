@@ -107,6 +107,41 @@ import Testing
         #expect(machine.look(sight(at: 60, ready: 1), by: PlainPolicy()).target.desired == 1)
     }
 
+    @Test func `workers that are seen ready before each of their deaths are noticed to crash in a loop, also beside one that lives`() {
+        var machine = machine()
+        let old = worker("old", .idle(since: start))
+        func look(_ seconds: Double, _ workers: [VariantObservation.Worker], ended: Int = 0, readyAt: Double? = nil) -> FleetActions {
+            var sight = sight(at: seconds, ready: 1, [old] + workers, ended: ended)
+            sight.readyAt = ["old": start - .seconds(3600)]
+            for worker in workers { sight.readyAt[worker.instance] = readyAt.map { start + .milliseconds(Int64($0 * 1000)) } }
+            return machine.look(sight, by: PlainPolicy())
+        }
+        for round in 0..<3 {
+            let begin = Double(round) * 2
+            #expect(look(begin, [], ended: round).target.desired == 2)
+            _ = look(begin + 0.1, [worker("w\(round)", .idle(since: start))], ended: round, readyAt: begin + 0.1)
+            machine.ended(end("w\(round)", readyAfter: begin + 0.1), price: nil, at: start + .milliseconds(Int64(begin * 1000) + 900))
+        }
+        let held = look(5, [], ended: 9)
+        #expect(held.target.desired == 1 && held.entry?.status.state == .backingOff)
+        #expect(held.entry?.status.cause == "its workers die soon after they are ready (exit 3): no such model")
+        // The next one is ready: that proves nothing yet, but that it lives on does.
+        let ready = look(7, [worker("w3", .idle(since: start))], ended: 9, readyAt: 6.5)
+        #expect(ready.entry?.status.state == .backingOff)
+        #expect(look(37, [worker("w3", .busy)], ended: 9, readyAt: 6.5).entry?.status.startsFailedInRow == 0)
+    }
+
+    @Test func `a job that new workers bring to its end shows that they do not crash in a loop`() {
+        var machine = machine()
+        for second in 1...3 { machine.ended(end("w", readyAfter: Double(second)), price: nil, at: start + .seconds(second)) }
+        #expect(machine.look(sight(at: 3.5, ready: 1), by: PlainPolicy()).entry?.status.state == .backingOff)
+        var next = sight(at: 6, ready: 0, [worker("w4", .busy)])
+        next.readyAt = ["w4": start + .seconds(5)]
+        #expect(machine.look(next, by: PlainPolicy()).entry?.status.state == .backingOff)
+        next.totals?.ended = 1
+        #expect(machine.look(next, by: PlainPolicy()).entry?.status.state == .steady)
+    }
+
     @Test func `a fleet without room is a state with its cause, tried again when a place is free`() {
         var machine = machine()
         _ = machine.look(sight(ready: 2), by: PlainPolicy())

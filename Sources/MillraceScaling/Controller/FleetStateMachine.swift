@@ -17,6 +17,8 @@ public struct FleetStateMachine: Sendable, Equatable {
     var problem: FleetProblem?
     /// Workers that became ready and died soon after, since the last that did not.
     var earlyDeaths = 0
+    /// Workers that became ready before this say nothing of how those fare that came after.
+    var lastEarlyDeath: Timestamp?
     var meter = UsageMeter()
     /// What had come and ended at the last look.
     var totals: VariantTotals?
@@ -153,8 +155,12 @@ public struct FleetStateMachine: Sendable, Equatable {
         meter.ended(end.instance, of: endpoint, variant, price: price, at: now)
         seen[end.instance] = nil
         if let readyAt = end.readyAt {
-            if end.expected || now.since(readyAt) > Self.provenAfter { return proven() }
+            if end.expected || now.since(readyAt) > Self.provenAfter {
+                if isNewer(readyAt) { proven() }
+                return
+            }
             earlyDeaths += 1
+            lastEarlyDeath = now
             guard earlyDeaths > Self.earlyDeathsForgiven else { return }
             fail(.crashLoop, "its workers die soon after they are ready (\(end.status))", end, at: now)
         } else if !end.expected {
@@ -170,12 +176,30 @@ public struct FleetStateMachine: Sendable, Equatable {
         backoff.failed(at: now)
     }
 
-    /// Starting works.
-    private mutating func proven() {
+    /// Starting works. That says nothing of how long workers live.
+    private mutating func started() {
+        guard problem?.kind != .crashLoop else { return }
         problem = nil
-        earlyDeaths = 0
         backoff.succeeded()
         speech.forgetFailures()
+    }
+
+    /// Workers start, and live.
+    private mutating func proven() {
+        (problem, earlyDeaths, lastEarlyDeath) = (nil, 0, nil)
+        backoff.succeeded()
+        speech.forgetFailures()
+    }
+
+    private func isNewer(_ readyAt: Timestamp) -> Bool { lastEarlyDeath.map { readyAt > $0 } ?? true }
+
+    /// After workers died early, those that came later have to live for a while, or to bring a job to its end. Where older ones
+    /// serve beside them nobody knows whose job it was.
+    private mutating func noteSurvivors(_ sight: FleetSight, jobsEnded: Int) {
+        guard earlyDeaths > 0 else { return }
+        let ready = sight.observation.workers.filter { !$0.isDraining }.compactMap { sight.readyAt[$0.instance] }
+        let hasLived = ready.contains { isNewer($0) && sight.observation.now.since($0) > Self.provenAfter }
+        if hasLived || jobsEnded > 0 && !ready.isEmpty && ready.allSatisfy(isNewer) { proven() }
     }
 }
 
@@ -198,6 +222,7 @@ extension FleetStateMachine {
         // Until something has come, what comes first is new.
         totals = sight.totals ?? totals ?? VariantTotals(endpoint: endpoint, variant: variant)
         noteStarts(sight)
+        noteSurvivors(sight, jobsEnded: ended.jobs)
     }
 
     private mutating func noteStarts(_ sight: FleetSight) {
@@ -212,10 +237,8 @@ extension FleetStateMachine {
             // One that was told to go before it was ready says nothing of how long starting takes.
             if isReady, before != true, !worker.isDraining {
                 demand.noteStart(took: max((readyAt ?? now).since(wantedAt), .zero))
-                // It may be one of those that die a moment later.
-                if problem?.kind != .crashLoop { proven() }
+                started()
             }
-            if earlyDeaths > 0, !worker.isDraining, let readyAt, now.since(readyAt) > Self.provenAfter { proven() }
             seen[worker.instance] = before == true || isReady
         }
         let there = Set(sight.observation.workers.map(\.instance))
