@@ -65,9 +65,18 @@ struct UsageMeter: Sendable, Codable, Equatable {
         return pending.filter { !$0.isEmpty }
     }
 
+    /// Takes back what was given and could not be kept.
+    mutating func putBack(_ usage: [WorkerUsage]) {
+        for usage in usage { pend(usage) }
+    }
+
     private mutating func add(_ usage: WorkerUsage) {
         if usage.day != today { (today, usedToday) = (usage.day, 0) }
         usedToday += usage.usedSeconds
+        pend(usage)
+    }
+
+    private mutating func pend(_ usage: WorkerUsage) {
         if let index = pending.firstIndex(where: { $0.day == usage.day }) { pending[index] += usage } else { pending.append(usage) }
     }
 
