@@ -64,10 +64,12 @@ struct ScalingTests {
             let early = try await gateway.submit().json(JobResource.self)
             let worker: WorkerID = gateway.surroundings.makeID()
             _ = try await gateway.tell("/v1/worker/register", RegisterRequest.fixture(worker, endpoint: "text"))
+            // The clock counts milliseconds, and a worker that was ready when the job came kept nobody waiting.
+            try await eventually { gateway.surroundings.now() > early.createdAt }
             let now = gateway.surroundings.now()
             let marks = ColdStart.Marks(
-                startedAt: early.createdAt + .milliseconds(20), registeredAt: early.createdAt + .milliseconds(60), fetchedAt: early.createdAt + .milliseconds(60),
-                loadedAt: now + .seconds(2), readyAt: now + .seconds(3))
+                startedAt: now - .milliseconds(5060), registeredAt: now - .milliseconds(5020), fetchedAt: now - .milliseconds(5020),
+                loadedAt: now - .seconds(1), readyAt: now)
             _ = try await gateway.tell("/v1/worker/heartbeat", HeartbeatRequest(worker: worker, readyAt: marks.readyAt, start: marks, items: []))
             _ = try await gateway.tell("/v1/worker/lease", LeaseRequest(worker: worker, jobsMax: 1, waitSeconds: 0, held: []))
             let shown = try await gateway.send(.GET, "/v1/jobs/\(early.id)").json(JobResource.self)
@@ -75,6 +77,28 @@ struct ScalingTests {
             #expect(shown.coldStart?.warmUpSeconds == marks.readyAt.since(marks.loadedAt).seconds && shown.coldStart?.worker == worker)
             let starts = try await gateway.send(.GET, "/v1/scaling/starts?endpoint=text").json(ColdStartList.self).starts
             #expect(starts.count == 1 && starts[0].processSeconds == 0.04)
+        }
+    }
+
+    @Test("A worker's clock is not taken for the gateway's: it learns the time, and nothing that it says lies ahead")
+    func clocks() async throws {
+        try await withGateway { gateway in
+            let (worker, now): (WorkerID, Timestamp) = (gateway.surroundings.makeID(), gateway.surroundings.now())
+            let ahead: Duration = .seconds(3600)
+            var request = RegisterRequest.fixture(worker, endpoint: "text")
+            (request.startedAt, request.sentAt) = (now + ahead - .seconds(5), now + ahead)
+            let welcome = try await gateway.tell("/v1/worker/register", request).json(RegisterResponse.self)
+            #expect(try #require(welcome.now) >= now && welcome.now! <= gateway.surroundings.now())
+            let registered = try #require(try await gateway.queue.workers().first)
+            #expect((0...60_000).contains(registered.startedAt.since(now - .seconds(5)).milliseconds))
+            // One of an age that does not ask for the time.
+            let marks = ColdStart.Marks(
+                startedAt: now - .seconds(4), registeredAt: now - .seconds(3), fetchedAt: now - .seconds(2), loadedAt: now + ahead, readyAt: now + ahead)
+            _ = try await gateway.tell("/v1/worker/heartbeat", HeartbeatRequest(worker: worker, readyAt: marks.readyAt, start: marks, items: []))
+            let readyAt = try #require(try await gateway.queue.workers().first?.readyAt)
+            #expect(readyAt >= now && readyAt <= gateway.surroundings.now())
+            let start = try #require(try await gateway.queue.coldStarts(of: "text", limit: 1).first?.marks)
+            #expect(start.readyAt == readyAt && start.loadedAt == readyAt && start.fetchedAt == marks.fetchedAt)
         }
     }
 }
