@@ -171,6 +171,7 @@ import Testing
         #expect(capped.decisions.first?.reason == "the budget of 1 GPU-hours a day is used up until midnight UTC")
         let empty = machine.look(sight(at: 1900, ready: 3, configure: day), by: PlainPolicy())
         #expect(empty.target.desired == 0 && empty.decisions.map(\.kind) == [.hold] && empty.lookAgainAt == start + .seconds(86_400))
+        #expect(empty.entry?.status.nextStartAt == start + .seconds(86_400))
         #expect(machine.look(sight(at: 86_400, ready: 3, configure: day), by: PlainPolicy()).target.desired == 3)
     }
 
@@ -184,6 +185,25 @@ import Testing
         #expect(held.entry?.status.cause == "3 an hour pay for 2 workers at 1.2 each")
         let three = [worker("w1", .busy), worker("w2", .idle(since: start)), worker("w3", .busy)]
         #expect(machine.look(sight(at: 2, ready: 9, three, configure: rate), by: PlainPolicy()).drain == [three[1].id!], "the idle one goes")
+    }
+
+    @Test func `a rate of cost warns before it is reached, and those that drain and work are paid in place of new ones`() {
+        var machine = machine()
+        let rate = { (scaling: inout ScalingConfiguration) in scaling.budget.costPerHourMax = 3; scaling.price = 1.2 }
+        let one = machine.look(sight(ready: 0, [worker("w1", .busy)], configure: rate), by: PlainPolicy())
+        #expect(one.decisions.map(\.kind) == [.warning] && one.decisions.first?.reason == "1 worker costs 1.2 of 3 an hour")
+        let leaving = [worker("w1", .busy), worker("w2", .draining(holdsWork: true))]
+        let held = machine.look(sight(at: 1, ready: 5, leaving, configure: rate), by: PlainPolicy())
+        #expect(held.target.desired == 2 && held.drain.isEmpty && held.decisions.last?.kind == .hold)
+        let over = machine.look(sight(at: 2, ready: 5, leaving + [worker("w3", .busy)], configure: rate), by: PlainPolicy())
+        #expect(over.target.desired == 3 && over.drain.isEmpty, "nobody is pushed out by one that goes anyway")
+    }
+
+    @Test func `a paused endpoint's worker goes because it is paused`() {
+        var machine = machine()
+        var sight = sight([worker("w1", .idle(since: start - .seconds(60)))])
+        sight.observation.isPaused = true
+        #expect(machine.look(sight, by: PlainPolicy()).decisions.map(\.reason) == ["0 workers: the endpoint is paused"])
     }
 
     @Test func `usage is counted from being wanted to the end, busy time by what is seen, and split at midnight`() throws {

@@ -48,6 +48,7 @@ import Testing
         let controller = controller(.own)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
+            group.addTask { try await controller.accounting.run() }
             // It has looked, found nothing, and rests for the least time between two looks.
             try await clock.waitForSleepers(1)
             clock.advance(by: .milliseconds(100))
@@ -120,6 +121,59 @@ import Testing
         #expect(try await store.decisions(of: nil, before: nil, limit: 9).map(\.kind) == [.up])
         let day = Day(of: clock.now)
         #expect(try await store.usage(from: day, through: day).first?.alwaysOnSeconds == 88, "what was counted is not lost")
+    }
+
+    @Test func `what workers use while their server stops is counted, to their end`() async throws {
+        let controller = controller(.own)
+        try await submit()
+        await controller.step()
+        await controller.step()
+        clock.advance(by: .seconds(10))
+        fleet.advance()
+        let instance = try #require(fleet.takeBooted().first)
+        _ = try await lease(try await begin(instance))
+        await controller.step()
+        // Nobody looks from here on.
+        clock.advance(by: .seconds(90))
+        fleet.exit(instance.id)
+        for interruption in fleet.takeInterruptions() { await controller.heard(interruption) }
+        clock.advance(by: .seconds(5))
+        await controller.leave()
+        let day = Day(of: clock.now)
+        #expect(try await store.usage(from: day, through: day).first?.usedSeconds == 100)
+    }
+
+    @Test func `one that lives on is counted until its server ends`() async throws {
+        let controller = controller(.own)
+        try await submit()
+        await controller.step()
+        await controller.step()
+        clock.advance(by: .seconds(40))
+        await controller.leave()
+        let day = Day(of: clock.now)
+        #expect(try await store.usage(from: day, through: day).first?.usedSeconds == 40)
+    }
+
+    @Test func `new room is used at once, and a new server does not wait for what another one was waiting for`() async throws {
+        let first = controller()
+        fleet.setRoom(0)
+        try await submit()
+        await first.step()
+        fleet.setRoom(3)
+        await first.step()
+        #expect(fleet.started == 0)
+        first.roomWasMade()
+        await first.step()
+        #expect(fleet.started == 1)
+        fleet.failBoots(1)
+        clock.advance(by: .seconds(10))
+        fleet.advance()
+        for interruption in fleet.takeInterruptions() { await first.heard(interruption) }
+        await first.step()
+        #expect(fleet.started == 1)
+        await first.leave()
+        await controller().step()
+        #expect(fleet.started == 2)
     }
 
     @Test func `a worker's end is heard also when the store cannot be told`() async throws {

@@ -117,8 +117,9 @@ extension FleetStateMachine {
     }
 
     /// What is to be kept at the end of this process.
-    public mutating func lastEntry(at now: Timestamp) -> ScalingEntry? {
-        meter.hasUsage ? kept([], at: now) : nil
+    public mutating func lastEntry(price: Double?, at now: Timestamp) -> ScalingEntry? {
+        meter.close(endpoint, variant, price: price, at: now)
+        return meter.hasUsage ? kept([], at: now) : nil
     }
 
     private mutating func kept(_ records: [ScalingRecord], at now: Timestamp) -> ScalingEntry {

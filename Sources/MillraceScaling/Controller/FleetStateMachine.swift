@@ -55,6 +55,7 @@ public struct FleetStateMachine: Sendable, Equatable {
         observation.demand = demand
         let decision = policy.decide(observation, &policyMemory)
         var plan = Plan(decision, observation)
+        if observation.isPaused { plan.reason = "\(Words.workers(plan.desired)): the endpoint is paused" }
         let budget = BudgetGuard(
             observation.scaling, usedSeconds: meter.used(on: Day(of: observation.now)), workers: observation.workers.count, at: observation.now)
         apply(budget, to: &plan, observation)
@@ -108,12 +109,18 @@ public struct FleetStateMachine: Sendable, Equatable {
 
     /// At the cap nothing new is started and what is over it drains: the idle first, and those with work finish it.
     private func apply(_ budget: BudgetGuard, to plan: inout Plan, _ observation: VariantObservation) {
-        guard let max = budget.workersMax, max < Swift.max(plan.desired, plan.serving) else { return }
+        guard let max = budget.workersMax else { return }
+        // Those that drain are paid too: they take the place of new ones, but push nobody out.
+        let draining = observation.workers.count(where: \.isDraining)
+        let most = Swift.max(max - draining, min(plan.serving, max))
+        guard most < Swift.max(plan.desired, plan.serving) else { return }
         let wanted = plan.desired
-        plan.desired = min(plan.desired, Swift.max(max, 0))
-        if wanted > max, let cause = budget.cause { plan.hold = .init(cause: .budget, words: cause, until: nil) }
+        plan.desired = min(wanted, most)
+        if wanted > most, let cause = budget.cause {
+            plan.hold = .init(cause: .budget, words: cause, until: budget.use.state == .reached && max == 0 ? budget.changesAt : nil)
+        }
         let over = plan.serving - plan.drain.count - max
-        guard over > 0 else { return plan.desired = min(wanted, Swift.max(plan.serving, max)) }
+        guard over > 0 else { return plan.desired = min(wanted, Swift.max(plan.serving, most)) }
         let candidates = observation.workers.filter { !$0.isDraining && $0.id.map { !plan.drain.contains($0) } ?? false }
         plan.drain += candidates.sorted { !$0.activity.holdsWork && $1.activity.holdsWork }.prefix(over).compactMap(\.id)
     }
@@ -144,6 +151,9 @@ public struct FleetStateMachine: Sendable, Equatable {
         self.problem = problem
         backoff.failed(at: now)
     }
+
+    /// Whoever starts a server anew may have mended what was wrong.
+    public mutating func tryAtOnce() { backoff.skipPause() }
 
     /// A place may be free again.
     public mutating func roomWasMade() {

@@ -2,6 +2,22 @@ import Logging
 import MillraceCloud
 import MillraceCore
 import MillraceQueue
+import ServiceLifecycle
+
+/// Hears how the workers of a controller's fleet end, and keeps what they used. To be stopped after the fleet: that is when its workers
+/// have drained, which nobody starts or stops any more.
+public struct FleetAccounting: Service {
+    let controller: ScalingController
+
+    public func run() async throws {
+        await cancelWhenGracefulShutdown {
+            await controller.watchInterruptions()
+            // A fleet without a word left to say is no reason to stop the server.
+            try? await gracefulShutdown()
+        }
+        await controller.leave()
+    }
+}
 
 extension ScalingController {
     func watchInterruptions() async {

@@ -61,14 +61,17 @@ public struct ScalingController: Service {
     }
 
     public func run() async throws {
-        // Stopping is not failing: both loops end quietly when they are cancelled.
-        await cancelWhenGracefulShutdown {
-            await withDiscardingTaskGroup { group in
-                group.addTask { await watchInterruptions() }
-                group.addTask { await scale() }
-            }
-        }
-        await leave()
+        // Stopping is not failing: the loop ends quietly when it is cancelled.
+        await cancelWhenGracefulShutdown { await scale() }
+    }
+
+    /// Runs beside the controller.
+    public var accounting: FleetAccounting { FleetAccounting(controller: self) }
+
+    /// The fleet says that it has more room than before.
+    public func roomWasMade() {
+        machines.updateAll { $0.roomWasMade() }
+        store.changes.publish([.worker])
     }
 
     /// Writes what was not written yet, and lets another lead.
@@ -157,7 +160,7 @@ public struct ScalingController: Service {
     private func keepTheRest() async {
         let leadership = try? await leader.leadership()
         guard ownership == .own || leadership != nil else { return }
-        for entry in machines.lastEntries(at: surroundings.now()) {
+        for entry in machines.lastEntries(endpoints, at: surroundings.now()) {
             do { try await store.keep(entry, within: ScalingLimits(), by: leadership) } catch {
                 logger.warning("the last use of workers could not be kept", metadata: ["error": "\(error)"])
             }
