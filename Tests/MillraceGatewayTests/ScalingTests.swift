@@ -3,6 +3,7 @@ import MillraceQueue
 import MillraceTestSupport
 import MillraceWire
 import NIOHTTP1
+import Synchronization
 import Testing
 
 @testable import MillraceGateway
@@ -55,6 +56,47 @@ struct ScalingTests {
             #expect(try await gateway.send(.GET, "/v1/scaling/decisions?cursor=x").status == 400)
             #expect(try await gateway.send(.GET, "/v1/scaling/cost?from=2026-13-01").status == 400)
             #expect(try await gateway.send(.GET, "/v1/scaling/cost?from=2026-02-01&to=2026-01-01").status == 400)
+        }
+    }
+
+    @Test("The last decision has the number under which it is kept, and what is kept of an endpoint that is gone is shown")
+    func kept() async throws {
+        try await withGateway { gateway in
+            let at = gateway.surroundings.now()
+            for (endpoint, to) in [("text", 1), ("gone", 2), ("text", 3)] {
+                var entry = ScalingEntry(status: FleetStatus(endpoint: endpoint, variant: "a", at: at))
+                entry.decisions = [ScalingRecord(at: at, endpoint: endpoint, variant: "a", kind: .up, from: 0, to: to, reason: "\(to) wait")]
+                entry.status.lastDecision = entry.decisions[0]
+                try await gateway.store.keep(entry)
+            }
+            let fleets = try await gateway.send(.GET, "/v1/scaling").json(FleetList.self).fleets
+            #expect(fleets.last?.status.lastDecision?.sequence == 3)
+            #expect(try await gateway.send(.GET, "/v1/scaling/decisions?endpoint=gone").json(ScalingRecordList.self).decisions.map(\.to) == [2])
+            #expect(try await gateway.send(.GET, "/v1/scaling/cost?endpoint=gone").status == 200)
+        }
+    }
+
+    @Test("Jobs that nobody put a price on have no cost, and do not make the others cheaper")
+    func prices() {
+        var (dear, free) = (WorkerUsage(day: Day(number: 1), endpoint: "text", variant: "a"), WorkerUsage(day: Day(number: 1), endpoint: "pictures", variant: "a"))
+        (dear.usedSeconds, dear.jobs, dear.cost) = (3600, 4, 2)
+        (free.usedSeconds, free.jobs) = (3600, 4)
+        let report = CostReport(currency: "USD", from: dear.day, to: dear.day, usage: [dear, free])
+        #expect(report.lines.map(\.cost) == [2, nil] && report.lines.map(\.costPerJob) == [0.5, nil])
+        #expect(report.total.cost == 2 && report.total.costPerJob == 0.5 && report.total.jobs == 8)
+    }
+
+    @Test("A machine that joins, comes back or offers other slots is said to make room, and its next report is not")
+    func room() throws {
+        let calls = Mutex(0)
+        let fleet = JoinedFleet(device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, surroundings: .system)
+        fleet.onRoom { calls.withLock { $0 += 1 } }
+        let access = WorkerAccess(key: Surroundings.system.makeID())
+        for (cpu, isDraining, expected) in [(1, false, 1), (1, false, 1), (2, false, 2), (2, true, 2)] {
+            let report = MachineReport(
+                machine: "m", host: "h", slots: .init(cpu: cpu, gpus: []), endpoints: nil, isDraining: isDraining, workers: [], ended: [], waitSeconds: 0)
+            _ = try fleet.hear(report, from: access)
+            #expect(calls.withLock { $0 } == expected)
         }
     }
 
