@@ -79,9 +79,11 @@ public struct Worker: Service {
         let gateway = GatewayConnection(identity.gateway.address, client: client, surroundings: surroundings, logger: logger)
         let registration = RegisterRequest(
             worker: surroundings.makeID(), endpoint: identity.endpoint, variant: identity.variant, instance: identity.instance,
-            host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier), startedAt: startedAt)
+            host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier), startedAt: startedAt,
+            sentAt: surroundings.now())
         var welcome: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: .seconds(30))
         let registeredAt = surroundings.now()
+        let gatewayAhead = Self.ahead(welcome.now, of: registeredAt)
         try prepareScratch()
         let loaded: Loaded
         do {
@@ -104,7 +106,8 @@ public struct Worker: Service {
             registration: registration, welcome: welcome, engine: engine, gateway: gateway, transfer: BlobTransfer(remote: remoteBlobs),
             patienceIdle: identity.gateway.patienceIdle, control: EventLoopExecutor(client.eventLoopGroup.next()), scratchFolder: identity.scratchFolder,
             start: ColdStart.Marks(
-                startedAt: startedAt, registeredAt: registeredAt, fetchedAt: loaded.fetchedAt, loadedAt: loadedAt, readyAt: surroundings.now()),
+                startedAt: startedAt, registeredAt: registeredAt, fetchedAt: loaded.fetchedAt, loadedAt: loadedAt, readyAt: surroundings.now()
+            ).shifted(by: gatewayAhead),
             marks: engine.pipeline.decodes ? makeMarks(welcome.configuration) : nil, surroundings: surroundings, logger: logger)
         logger.info(
             "ready", metadata: ["endpoint": "\(identity.endpoint)", "start.seconds": "\(surroundings.now().since(startedAt).seconds)"])
@@ -115,6 +118,12 @@ public struct Worker: Service {
         try? FileManager.default.removeItem(atPath: identity.scratchFolder)
         try? FileManager.default.removeItem(atPath: identity.atRiskFile)
         try result.get()
+    }
+
+    /// By how much the gateway's clock is ahead of this machine's. What is less than a second may be the way of its answer.
+    static func ahead(_ gateway: Timestamp?, of now: Timestamp) -> Duration {
+        guard let offset = gateway?.since(now), offset <= .seconds(-1) || offset >= .seconds(1) else { return .zero }
+        return offset
     }
 
     private var remoteBlobs: RemoteBlobs {

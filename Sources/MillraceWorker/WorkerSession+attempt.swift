@@ -57,7 +57,7 @@ extension WorkerSession {
 
     /// A job that was waiting while this worker started paid for the start.
     func coldStart(of leased: LeasedJob) -> Double? {
-        leased.createdAt < readyAt && leased.attempt == 1 ? readyAt.since(registration.startedAt).seconds : nil
+        leased.createdAt < readyAt && leased.attempt == 1 ? readyAt.since(start.startedAt).seconds : nil
     }
 
     private func keeper(of leased: LeasedJob, _ folder: AttemptFolder) -> SegmentKeeper {

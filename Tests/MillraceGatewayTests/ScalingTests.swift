@@ -3,6 +3,7 @@ import MillraceQueue
 import MillraceTestSupport
 import MillraceWire
 import NIOHTTP1
+import Synchronization
 import Testing
 
 @testable import MillraceGateway
@@ -58,16 +59,59 @@ struct ScalingTests {
         }
     }
 
+    @Test("The last decision has the number under which it is kept, and what is kept of an endpoint that is gone is shown")
+    func kept() async throws {
+        try await withGateway { gateway in
+            let at = gateway.surroundings.now()
+            for (endpoint, to) in [("text", 1), ("gone", 2), ("text", 3)] {
+                var entry = ScalingEntry(status: FleetStatus(endpoint: endpoint, variant: "a", at: at))
+                entry.decisions = [ScalingRecord(at: at, endpoint: endpoint, variant: "a", kind: .up, from: 0, to: to, reason: "\(to) wait")]
+                entry.status.lastDecision = entry.decisions[0]
+                try await gateway.store.keep(entry)
+            }
+            let fleets = try await gateway.send(.GET, "/v1/scaling").json(FleetList.self).fleets
+            #expect(fleets.last?.status.lastDecision?.sequence == 3)
+            #expect(try await gateway.send(.GET, "/v1/scaling/decisions?endpoint=gone").json(ScalingRecordList.self).decisions.map(\.to) == [2])
+            #expect(try await gateway.send(.GET, "/v1/scaling/cost?endpoint=gone").status == 200)
+        }
+    }
+
+    @Test("Jobs that nobody put a price on have no cost, and do not make the others cheaper")
+    func prices() {
+        var (dear, free) = (WorkerUsage(day: Day(number: 1), endpoint: "text", variant: "a"), WorkerUsage(day: Day(number: 1), endpoint: "pictures", variant: "a"))
+        (dear.usedSeconds, dear.jobs, dear.cost) = (3600, 4, 2)
+        (free.usedSeconds, free.jobs) = (3600, 4)
+        let report = CostReport(currency: "USD", from: dear.day, to: dear.day, usage: [dear, free])
+        #expect(report.lines.map(\.cost) == [2, nil] && report.lines.map(\.costPerJob) == [0.5, nil])
+        #expect(report.total.cost == 2 && report.total.costPerJob == 0.5 && report.total.jobs == 8)
+    }
+
+    @Test("A machine that joins, comes back or offers other slots is said to make room, and its next report is not")
+    func room() throws {
+        let calls = Mutex(0)
+        let fleet = JoinedFleet(device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, surroundings: .system)
+        fleet.onRoom { calls.withLock { $0 += 1 } }
+        let access = WorkerAccess(key: Surroundings.system.makeID())
+        for (cpu, isDraining, expected) in [(1, false, 1), (1, false, 1), (2, false, 2), (2, true, 2)] {
+            let report = MachineReport(
+                machine: "m", host: "h", slots: .init(cpu: cpu, gpus: []), endpoints: nil, isDraining: isDraining, workers: [], ended: [], waitSeconds: 0)
+            _ = try fleet.hear(report, from: access)
+            #expect(calls.withLock { $0 } == expected)
+        }
+    }
+
     @Test("A job that waited for its worker to start shows the phases; one that came later does not")
     func coldStart() async throws {
         try await withGateway { gateway in
             let early = try await gateway.submit().json(JobResource.self)
             let worker: WorkerID = gateway.surroundings.makeID()
             _ = try await gateway.tell("/v1/worker/register", RegisterRequest.fixture(worker, endpoint: "text"))
+            // The clock counts milliseconds, and a worker that was ready when the job came kept nobody waiting.
+            try await eventually { gateway.surroundings.now() > early.createdAt }
             let now = gateway.surroundings.now()
             let marks = ColdStart.Marks(
-                startedAt: early.createdAt + .milliseconds(20), registeredAt: early.createdAt + .milliseconds(60), fetchedAt: early.createdAt + .milliseconds(60),
-                loadedAt: now + .seconds(2), readyAt: now + .seconds(3))
+                startedAt: now - .milliseconds(5060), registeredAt: now - .milliseconds(5020), fetchedAt: now - .milliseconds(5020),
+                loadedAt: now - .seconds(1), readyAt: now)
             _ = try await gateway.tell("/v1/worker/heartbeat", HeartbeatRequest(worker: worker, readyAt: marks.readyAt, start: marks, items: []))
             _ = try await gateway.tell("/v1/worker/lease", LeaseRequest(worker: worker, jobsMax: 1, waitSeconds: 0, held: []))
             let shown = try await gateway.send(.GET, "/v1/jobs/\(early.id)").json(JobResource.self)
@@ -75,6 +119,28 @@ struct ScalingTests {
             #expect(shown.coldStart?.warmUpSeconds == marks.readyAt.since(marks.loadedAt).seconds && shown.coldStart?.worker == worker)
             let starts = try await gateway.send(.GET, "/v1/scaling/starts?endpoint=text").json(ColdStartList.self).starts
             #expect(starts.count == 1 && starts[0].processSeconds == 0.04)
+        }
+    }
+
+    @Test("A worker's clock is not taken for the gateway's: it learns the time, and nothing that it says lies ahead")
+    func clocks() async throws {
+        try await withGateway { gateway in
+            let (worker, now): (WorkerID, Timestamp) = (gateway.surroundings.makeID(), gateway.surroundings.now())
+            let ahead: Duration = .seconds(3600)
+            var request = RegisterRequest.fixture(worker, endpoint: "text")
+            (request.startedAt, request.sentAt) = (now + ahead - .seconds(5), now + ahead)
+            let welcome = try await gateway.tell("/v1/worker/register", request).json(RegisterResponse.self)
+            #expect(try #require(welcome.now) >= now && welcome.now! <= gateway.surroundings.now())
+            let registered = try #require(try await gateway.queue.workers().first)
+            #expect((0...60_000).contains(registered.startedAt.since(now - .seconds(5)).milliseconds))
+            // One of an age that does not ask for the time.
+            let marks = ColdStart.Marks(
+                startedAt: now - .seconds(4), registeredAt: now - .seconds(3), fetchedAt: now - .seconds(2), loadedAt: now + ahead, readyAt: now + ahead)
+            _ = try await gateway.tell("/v1/worker/heartbeat", HeartbeatRequest(worker: worker, readyAt: marks.readyAt, start: marks, items: []))
+            let readyAt = try #require(try await gateway.queue.workers().first?.readyAt)
+            #expect(readyAt >= now && readyAt <= gateway.surroundings.now())
+            let start = try #require(try await gateway.queue.coldStarts(of: "text", limit: 1).first?.marks)
+            #expect(start.readyAt == readyAt && start.loadedAt == readyAt && start.fetchedAt == marks.fetchedAt)
         }
     }
 }

@@ -107,6 +107,41 @@ import Testing
         #expect(machine.look(sight(at: 60, ready: 1), by: PlainPolicy()).target.desired == 1)
     }
 
+    @Test func `workers that are seen ready before each of their deaths are noticed to crash in a loop, also beside one that lives`() {
+        var machine = machine()
+        let old = worker("old", .idle(since: start))
+        func look(_ seconds: Double, _ workers: [VariantObservation.Worker], ended: Int = 0, readyAt: Double? = nil) -> FleetActions {
+            var sight = sight(at: seconds, ready: 1, [old] + workers, ended: ended)
+            sight.readyAt = ["old": start - .seconds(3600)]
+            for worker in workers { sight.readyAt[worker.instance] = readyAt.map { start + .milliseconds(Int64($0 * 1000)) } }
+            return machine.look(sight, by: PlainPolicy())
+        }
+        for round in 0..<3 {
+            let begin = Double(round) * 2
+            #expect(look(begin, [], ended: round).target.desired == 2)
+            _ = look(begin + 0.1, [worker("w\(round)", .idle(since: start))], ended: round, readyAt: begin + 0.1)
+            machine.ended(end("w\(round)", readyAfter: begin + 0.1), price: nil, at: start + .milliseconds(Int64(begin * 1000) + 900))
+        }
+        let held = look(5, [], ended: 9)
+        #expect(held.target.desired == 1 && held.entry?.status.state == .backingOff)
+        #expect(held.entry?.status.cause == "its workers die soon after they are ready (exit 3): no such model")
+        // The next one is ready: that proves nothing yet, but that it lives on does.
+        let ready = look(7, [worker("w3", .idle(since: start))], ended: 9, readyAt: 6.5)
+        #expect(ready.entry?.status.state == .backingOff)
+        #expect(look(37, [worker("w3", .busy)], ended: 9, readyAt: 6.5).entry?.status.startsFailedInRow == 0)
+    }
+
+    @Test func `a job that new workers bring to its end shows that they do not crash in a loop`() {
+        var machine = machine()
+        for second in 1...3 { machine.ended(end("w", readyAfter: Double(second)), price: nil, at: start + .seconds(second)) }
+        #expect(machine.look(sight(at: 3.5, ready: 1), by: PlainPolicy()).entry?.status.state == .backingOff)
+        var next = sight(at: 6, ready: 0, [worker("w4", .busy)])
+        next.readyAt = ["w4": start + .seconds(5)]
+        #expect(machine.look(next, by: PlainPolicy()).entry?.status.state == .backingOff)
+        next.totals?.ended = 1
+        #expect(machine.look(next, by: PlainPolicy()).entry?.status.state == .steady)
+    }
+
     @Test func `a fleet without room is a state with its cause, tried again when a place is free`() {
         var machine = machine()
         _ = machine.look(sight(ready: 2), by: PlainPolicy())
@@ -136,6 +171,7 @@ import Testing
         #expect(capped.decisions.first?.reason == "the budget of 1 GPU-hours a day is used up until midnight UTC")
         let empty = machine.look(sight(at: 1900, ready: 3, configure: day), by: PlainPolicy())
         #expect(empty.target.desired == 0 && empty.decisions.map(\.kind) == [.hold] && empty.lookAgainAt == start + .seconds(86_400))
+        #expect(empty.entry?.status.nextStartAt == start + .seconds(86_400))
         #expect(machine.look(sight(at: 86_400, ready: 3, configure: day), by: PlainPolicy()).target.desired == 3)
     }
 
@@ -149,6 +185,25 @@ import Testing
         #expect(held.entry?.status.cause == "3 an hour pay for 2 workers at 1.2 each")
         let three = [worker("w1", .busy), worker("w2", .idle(since: start)), worker("w3", .busy)]
         #expect(machine.look(sight(at: 2, ready: 9, three, configure: rate), by: PlainPolicy()).drain == [three[1].id!], "the idle one goes")
+    }
+
+    @Test func `a rate of cost warns before it is reached, and those that drain and work are paid in place of new ones`() {
+        var machine = machine()
+        let rate = { (scaling: inout ScalingConfiguration) in scaling.budget.costPerHourMax = 3; scaling.price = 1.2 }
+        let one = machine.look(sight(ready: 0, [worker("w1", .busy)], configure: rate), by: PlainPolicy())
+        #expect(one.decisions.map(\.kind) == [.warning] && one.decisions.first?.reason == "1 worker costs 1.2 of 3 an hour")
+        let leaving = [worker("w1", .busy), worker("w2", .draining(holdsWork: true))]
+        let held = machine.look(sight(at: 1, ready: 5, leaving, configure: rate), by: PlainPolicy())
+        #expect(held.target.desired == 2 && held.drain.isEmpty && held.decisions.last?.kind == .hold)
+        let over = machine.look(sight(at: 2, ready: 5, leaving + [worker("w3", .busy)], configure: rate), by: PlainPolicy())
+        #expect(over.target.desired == 3 && over.drain.isEmpty, "nobody is pushed out by one that goes anyway")
+    }
+
+    @Test func `a paused endpoint's worker goes because it is paused`() {
+        var machine = machine()
+        var sight = sight([worker("w1", .idle(since: start - .seconds(60)))])
+        sight.observation.isPaused = true
+        #expect(machine.look(sight, by: PlainPolicy()).decisions.map(\.reason) == ["0 workers: the endpoint is paused"])
     }
 
     @Test func `usage is counted from being wanted to the end, busy time by what is seen, and split at midnight`() throws {

@@ -3,6 +3,7 @@ import MillraceCloud
 import MillraceCore
 import MillraceQueue
 import MillraceScaling
+import MillraceSimulation
 import MillraceTestSupport
 import ServiceLifecycle
 import Testing
@@ -17,12 +18,12 @@ import Testing
         fleet = FakeCloudFleet(room: 3, surroundings: clock.surroundings) { .seconds(10) }
     }
 
-    private func controller(_ ownership: FleetOwnership = .shared, configure: (inout ScalingConfiguration) -> Void = { _ in }) -> ScalingController {
+    private func controller(_ ownership: FleetOwnership = .shared, over proxy: (any Store)? = nil, configure: (inout ScalingConfiguration) -> Void = { _ in }) -> ScalingController {
         var endpoint = EndpointConfiguration(name: "ocr", modelDirectory: "/m", manifest: ModelManifest(name: "m", runner: .echo), modelVersion: "")
         endpoint.scaling.max = 4
         configure(&endpoint.scaling)
         return ScalingController(
-            store: store, fleet: fleet, ownership: ownership, endpoints: [endpoint], policy: PlainPolicy(), surroundings: clock.surroundings,
+            store: proxy ?? store, fleet: fleet, ownership: ownership, endpoints: [endpoint], policy: PlainPolicy(), surroundings: clock.surroundings,
             logger: Logger(label: "test"))
     }
 
@@ -47,6 +48,7 @@ import Testing
         let controller = controller(.own)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.run() }
+            group.addTask { try await controller.accounting.run() }
             // It has looked, found nothing, and rests for the least time between two looks.
             try await clock.waitForSleepers(1)
             clock.advance(by: .milliseconds(100))
@@ -99,6 +101,94 @@ import Testing
         clock.advance(by: .seconds(6))
         await controller().step()
         #expect(fleet.started == 1)
+    }
+
+    @Test func `what could not be written is not done, and written before it is done later`() async throws {
+        let flaky = FlakyStore(store)
+        let controller = controller(over: flaky)
+        await controller.step()
+        clock.advance(by: .seconds(20))
+        try await submit()
+        flaky.fails = [.keep]
+        await controller.step()
+        #expect(fleet.started == 0)
+        clock.advance(by: .seconds(2))
+        await controller.step()
+        #expect(fleet.started == 0)
+        flaky.fails = []
+        await controller.step()
+        #expect(fleet.started == 1)
+        #expect(try await store.decisions(of: nil, before: nil, limit: 9).map(\.kind) == [.up])
+        let day = Day(of: clock.now)
+        #expect(try await store.usage(from: day, through: day).first?.alwaysOnSeconds == 88, "what was counted is not lost")
+    }
+
+    @Test func `what workers use while their server stops is counted, to their end`() async throws {
+        let controller = controller(.own)
+        try await submit()
+        await controller.step()
+        await controller.step()
+        clock.advance(by: .seconds(10))
+        fleet.advance()
+        let instance = try #require(fleet.takeBooted().first)
+        _ = try await lease(try await begin(instance))
+        await controller.step()
+        // Nobody looks from here on.
+        clock.advance(by: .seconds(90))
+        fleet.exit(instance.id)
+        for interruption in fleet.takeInterruptions() { await controller.heard(interruption) }
+        clock.advance(by: .seconds(5))
+        await controller.leave()
+        let day = Day(of: clock.now)
+        #expect(try await store.usage(from: day, through: day).first?.usedSeconds == 100)
+    }
+
+    @Test func `one that lives on is counted until its server ends`() async throws {
+        let controller = controller(.own)
+        try await submit()
+        await controller.step()
+        await controller.step()
+        clock.advance(by: .seconds(40))
+        await controller.leave()
+        let day = Day(of: clock.now)
+        #expect(try await store.usage(from: day, through: day).first?.usedSeconds == 40)
+    }
+
+    @Test func `new room is used at once, and a new server does not wait for what another one was waiting for`() async throws {
+        let first = controller()
+        fleet.setRoom(0)
+        try await submit()
+        await first.step()
+        fleet.setRoom(3)
+        await first.step()
+        #expect(fleet.started == 0)
+        first.roomWasMade()
+        await first.step()
+        #expect(fleet.started == 1)
+        fleet.failBoots(1)
+        clock.advance(by: .seconds(10))
+        fleet.advance()
+        for interruption in fleet.takeInterruptions() { await first.heard(interruption) }
+        await first.step()
+        #expect(fleet.started == 1)
+        await first.leave()
+        await controller().step()
+        #expect(fleet.started == 2)
+    }
+
+    @Test func `a worker's end is heard also when the store cannot be told`() async throws {
+        let flaky = FlakyStore(store)
+        let controller = controller(over: flaky)
+        try await submit()
+        await controller.step()
+        fleet.failBoots(1)
+        clock.advance(by: .seconds(10))
+        fleet.advance()
+        flaky.fails = [.workers]
+        for interruption in fleet.takeInterruptions() { await controller.heard(interruption) }
+        flaky.fails = []
+        await controller.step()
+        #expect(try await store.fleets().first?.status.state == .backingOff && fleet.started == 1)
     }
 
     @Test func `a full fleet is a visible state with its cause, and what could be started is`() async throws {
@@ -188,3 +278,24 @@ import Testing
     }
 }
 
+
+/// Fails at what it is told to.
+// Unchecked: each test calls it from one task only.
+private final class FlakyStore: StoreProxy, @unchecked Sendable {
+    enum Call { case keep, workers }
+    var fails: Set<Call> = []
+
+    override func keep(_ entry: ScalingEntry, within limits: ScalingLimits, by leader: Leadership?) async throws {
+        try check(.keep)
+        try await super.keep(entry, within: limits, by: leader)
+    }
+
+    override func workers() async throws -> [WorkerRecord] {
+        try check(.workers)
+        return try await super.workers()
+    }
+
+    private func check(_ call: Call) throws {
+        if fails.contains(call) { throw MillraceError(.unavailable, "the disk is full") }
+    }
+}

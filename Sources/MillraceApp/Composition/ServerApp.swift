@@ -55,13 +55,14 @@ public struct ServerApp: Sendable {
             silenceMax: { $0.hasPrefix(JoinedFleet.prefix) ? JoinedFleet.silenceMax : .zero })
         let announcer = Announcer(gateway: gateway, settings: settings, data: data, firstKey: firstKey, announce: announce)
         let all = CombinedFleet(local: fleet, joined: joined, choices: Dictionary(settings.endpoints.map { ($0.name, $0.fleet) }) { $1 })
+        let controller = ScalingController(
+            store: store, fleet: all, endpoints: settings.endpoints, lease: settings.lease, traces: traces, surroundings: surroundings, logger: logger)
+        joined.onRoom { controller.roomWasMade() }
         warnOfPlainText()
         // Stopped in reverse: first the workers drain, while the gateway still takes their last words.
         try await run((gateway.tls.map { [$0] } ?? []) + [
-            gateway.publicServer, gateway.workerServer, gateway.deliveries, rescue(store), retention(store, blobs), fleet,
-            ScalingController(
-                store: store, fleet: all, endpoints: settings.endpoints, lease: settings.lease, traces: traces, surroundings: surroundings,
-                logger: logger), announcer,
+            gateway.publicServer, gateway.workerServer, gateway.deliveries, rescue(store), retention(store, blobs), controller.accounting, fleet,
+            controller, announcer,
         ])
     }
 

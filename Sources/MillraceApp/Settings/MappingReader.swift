@@ -26,6 +26,9 @@ struct MappingReader {
         return rest.remove(at: index).node
     }
 
+    /// Whether nothing is there that nobody has taken.
+    var isEmpty: Bool { rest.isEmpty }
+
     /// Whether the key is there, and nobody has taken it.
     func has(_ key: String) -> Bool { rest.contains { $0.key == key } }
 

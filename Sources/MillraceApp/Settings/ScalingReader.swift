@@ -43,11 +43,15 @@ enum ScalingReader {
     private static func policy(
         _ scaling: inout ScalingConfiguration, from reader: inout MappingReader, _ faults: inout Faults, beside old: Duration?
     ) {
+        if reader.isEmpty { faults.add("\"\(reader.path)\" names no policy: one of targetWait, step, backlogPerWorker, always") }
+        if old != nil, reader.has("targetWait") { faults.add("\"\(reader.full("targetWait"))\" is there twice: remove \"targetWait\" beside \"policy\"") }
         var found: [ScalingConfiguration.PolicyChoice] = []
         var named = old == nil ? [] : ["targetWait"]
         for name in ["targetWait", "step", "backlogPerWorker", "always"] where reader.has(name) && !named.contains(name) { named.append(name) }
         if let wait = reader.duration("targetWait", &faults) { found.append(.targetWait(wait)) }
+        let (hasSteps, faultsBefore) = (reader.has("step"), faults.messages.count)
         let steps = reader.list("step", &faults) { reader, faults in step(&reader, &faults) }
+        if hasSteps, steps.isEmpty, faults.messages.count == faultsBefore { faults.add("\"\(reader.full("step"))\" has no step") }
         if !steps.isEmpty { found.append(.step(sorted(steps, reader, &faults))) }
         if let jobs = reader.amount("backlogPerWorker", &faults) { found.append(.backlogPerWorker(jobs)) }
         if let workers = reader.integer("always", &faults, in: 0...10_000) { found.append(.always(workers)) }

@@ -99,7 +99,7 @@ enum ScalingText {
         table.rows = (report.lines + [report.total]).map { line in
             [
                 line.day?.description ?? "total", line.endpoint ?? "", hours(line.gpuHoursUsed), hours(line.gpuHoursBusy), hours(line.gpuHoursIdle),
-                hours(line.gpuHoursSaved), "\(line.jobs)", "\(money(line.cost)) \(report.currency)", line.costPerJob.map(money) ?? "",
+                hours(line.gpuHoursSaved), "\(line.jobs)", line.cost.map { "\(money($0)) \(report.currency)" } ?? "", line.costPerJob.map(money) ?? "",
             ]
         }
         return table

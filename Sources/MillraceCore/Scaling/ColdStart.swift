@@ -20,6 +20,22 @@ public struct ColdStart: Sendable, Codable, Equatable {
             self.loadedAt = loadedAt
             self.readyAt = readyAt
         }
+
+        /// The same by a clock that is ahead by `offset`.
+        public func shifted(by offset: Duration) -> Self {
+            Self(
+                startedAt: startedAt + offset, registeredAt: registeredAt + offset, fetchedAt: fetchedAt + offset, loadedAt: loadedAt + offset,
+                readyAt: readyAt + offset)
+        }
+
+        /// None later than now, nor than the one that follows: what another machine says may be wrong.
+        public func ordered(until now: Timestamp) -> Self {
+            let ready = min(readyAt, now)
+            let loaded = min(loadedAt, ready)
+            let fetched = min(fetchedAt, loaded)
+            let registered = min(registeredAt, fetched)
+            return Self(startedAt: min(startedAt, registered), registeredAt: registered, fetchedAt: fetched, loadedAt: loaded, readyAt: ready)
+        }
     }
 
     public enum Phase: String, Sendable, Codable, CaseIterable {

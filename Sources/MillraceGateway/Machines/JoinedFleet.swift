@@ -17,6 +17,7 @@ public final class JoinedFleet: Fleet {
         var atRisk: [InstanceID: Set<JobID>] = [:]
         var nextWaiter = 0
         var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
+        var onRoom: (@Sendable () -> Void)?
     }
     private let state = Mutex(State())
     private let ended = AsyncStream<FleetInterruption>.makeStream(bufferingPolicy: .bufferingNewest(1024))
@@ -35,6 +36,9 @@ public final class JoinedFleet: Fleet {
         self.drainLimit = drainLimit
         self.surroundings = surroundings
     }
+
+    /// Calls `body` when a machine joins, comes back or offers other slots than before: there may be room.
+    public func onRoom(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.onRoom = body } }
 
     /// Counts workers of joined machines that an earlier gateway knew, until their agents speak or stay silent.
     public func expect(_ workers: [WorkerRecord]) {
@@ -81,12 +85,15 @@ extension JoinedFleet {
     /// Takes a report.
     /// - Returns: the workers of a machine that is about to stop: they shall take no more work.
     func hear(_ report: MachineReport, from access: WorkerAccess) throws -> [InstanceID] {
-        let interruptions = try state.withLock { state in
+        let (interruptions, onRoom) = try state.withLock { state in
+            let before = state.ledger.machines[report.machine]
             for worker in report.ended where !worker.atRisk.isEmpty && state.atRisk.count < 1024 {
                 state.atRisk[worker.instance] = Set(worker.atRisk.prefix(10_000))
             }
-            return try state.ledger.hear(report, from: access, at: surroundings.now())
+            let interruptions = try state.ledger.hear(report, from: access, at: surroundings.now())
+            return (interruptions, state.ledger.machines[report.machine]?.mayHaveMoreRoom(than: before) == true ? state.onRoom : nil)
         }
+        onRoom?()
         for interruption in interruptions { ended.continuation.yield(interruption) }
         if !interruptions.isEmpty { wakeAll() }
         return report.isDraining ? report.workers.map(\.instance) : []
@@ -141,5 +148,12 @@ extension JoinedFleet {
 
     private func wakeAll() {
         for waiter in state.withLock({ Array($0.waiters.values) }) { waiter.yield() }
+    }
+}
+
+extension MachineLedger.Machine {
+    fileprivate func mayHaveMoreRoom(than before: Self?) -> Bool {
+        guard let before, seenAt.since(before.seenAt) <= MachineLedger.patience else { return !isDraining }
+        return !isDraining && (before.isDraining || before.slots != slots || before.endpoints != endpoints)
     }
 }

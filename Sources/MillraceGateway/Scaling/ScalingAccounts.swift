@@ -10,7 +10,8 @@ struct ScalingAccounts: Sendable {
     let surroundings: Surroundings
 
     func fleets() async throws -> FleetList {
-        let kept = try await queue.fleets().map(\.status)
+        var kept = try await queue.fleets().map(\.status)
+        for index in kept.indices { try await number(&kept[index].lastDecision) }
         let now = surroundings.now()
         let today = Day(of: now)
         let usage = try await queue.usage(from: today, through: today)
@@ -26,6 +27,15 @@ struct ScalingAccounts: Sendable {
                     costToday: endpoint.scaling.price.map { _ in used?.cost ?? 0 }, gpuHoursToday: hours,
                     idleGPUHoursToday: (used?.idleSeconds ?? 0) / 3600)
             })
+    }
+
+    /// A controller names its last decision before the store has given it a number.
+    private func number(_ decision: inout ScalingRecord?) async throws {
+        guard let last = decision else { return }
+        let found = try await queue.decisions(of: last.endpoint, before: nil, limit: 20).first { record in
+            record.variant == last.variant && record.at == last.at && record.kind == last.kind && record.reason == last.reason
+        }
+        decision?.sequence = found?.sequence ?? last.sequence
     }
 
     /// The start of the worker that a job waited for; `nil` when its worker was ready before the job came.

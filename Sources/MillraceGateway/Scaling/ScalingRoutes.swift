@@ -31,7 +31,7 @@ struct ScalingRoutes: Sendable {
             guard let cursor = Int64(text), cursor > 0 else { throw MillraceError(.malformedRequest, "\"cursor\" is not one that a list gave") }
             return cursor
         }
-        let found = try await queue.decisions(of: try endpoint(query), before: cursor, limit: limit + 1)
+        let found = try await queue.decisions(of: try await endpoint(query), before: cursor, limit: limit + 1)
         let page = Array(found.prefix(limit))
         return try .json(ScalingRecordList(decisions: page, nextCursor: found.count > limit ? page.last.map { "\($0.sequence)" } : nil))
     }
@@ -39,7 +39,7 @@ struct ScalingRoutes: Sendable {
     private func starts(_ request: Request) async throws -> Response {
         let query = try QueryItems(request)
         try query.allow(only: "endpoint", "limit")
-        let starts = try await queue.coldStarts(of: try endpoint(query), limit: try query.integer("limit", in: 1...200) ?? 50)
+        let starts = try await queue.coldStarts(of: try await endpoint(query), limit: try query.integer("limit", in: 1...200) ?? 50)
         return try .json(ColdStartList(starts: starts.map(ColdStartResource.init)))
     }
 
@@ -51,14 +51,18 @@ struct ScalingRoutes: Sendable {
         guard from <= to, to.number - from.number < Int64(Self.daysMax) else {
             throw MillraceError(.malformedRequest, "\"from\" and \"to\" are days in order, at most \(Self.daysMax) of them")
         }
-        let name = try endpoint(query)
+        let name = try await endpoint(query)
         let usage = try await queue.usage(from: from, through: to).filter { name == nil || $0.endpoint == name }
         return try .json(CostReport(currency: accounts.currency, from: from, to: to, usage: usage))
     }
 
-    /// - Throws: `endpoint_unknown` for one that is not configured.
-    private func endpoint(_ query: QueryItems) throws -> String? {
-        try query["endpoint"].map { try directory.endpoint(named: $0).name }
+    /// - Throws: `endpoint_unknown` for one that neither is configured nor was, as far as anything is kept of it.
+    private func endpoint(_ query: QueryItems) async throws -> String? {
+        guard let name = query["endpoint"] else { return nil }
+        do { return try directory.endpoint(named: name).name } catch {
+            guard try await queue.fleets().contains(where: { $0.status.endpoint == name }) else { throw error }
+            return name
+        }
     }
 
     private func day(_ key: String, _ query: QueryItems) throws -> Day? {

@@ -40,14 +40,16 @@ struct WorkerRoutes: Sendable {
             throw MillraceError(.endpointUnknown, "\"\(endpoint.name)\" has no variant \"\(body.variant)\"", hint: "variants: \(endpoint.variant)")
         }
         let now = surroundings.now()
+        // How long ago it was tells the worker's clock, and when that was tells ours.
+        let age = max((body.sentAt ?? now).since(body.startedAt), .zero)
         try await queue.register(
             WorkerRecord(
                 id: body.worker, endpoint: body.endpoint, variant: body.variant, instance: body.instance, host: body.host,
-                processID: body.processID, startedAt: body.startedAt, seenAt: now, idleSince: now))
+                processID: body.processID, startedAt: now - age, seenAt: now, idleSince: now))
         known.remember(body.worker, as: .init(endpoint: body.endpoint, variant: body.variant, instance: body.instance))
         context.logger.info("worker registered", metadata: ["worker.id": "\(body.worker)", "endpoint": "\(body.endpoint)"])
         return try .json(
-            RegisterResponse(configuration: endpoint, leaseSeconds: leaseDuration.seconds, heartbeatSeconds: heartbeat.seconds))
+            RegisterResponse(configuration: endpoint, leaseSeconds: leaseDuration.seconds, heartbeatSeconds: heartbeat.seconds, now: surroundings.now()))
     }
 
     private func deregister(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -147,8 +149,9 @@ struct WorkerRoutes: Sendable {
         let body = try await request.message(HeartbeatRequest.self, bytesMax: bytesMax)
         try await checkHolder(of: body.worker, context)
         // First: a worker that is not known registers and asks again, and nothing is written twice.
-        let draining = try await queue.touch(body.worker, readyAt: body.readyAt)
-        if let start = body.start { try await keep(start, of: body.worker) }
+        let now = surroundings.now()
+        let draining = try await queue.touch(body.worker, readyAt: body.readyAt.map { min($0, now) })
+        if let start = body.start { try await keep(start.ordered(until: now), of: body.worker) }
         var renewals: [LeaseRenewal] = []
         for item in body.items {
             renewals.append(

@@ -49,8 +49,9 @@ struct BudgetGuard: Sendable, Equatable {
         if workers >= affordable {
             cause = "\(max.shown) an hour pay for \(affordable) \(affordable == 1 ? "worker" : "workers") at \(price.shown) each"
             use.state = .reached
-        } else if Double(workers) * price >= max * warnAt {
-            cause = cause ?? "\(workers) workers cost \((Double(workers) * price).shown) of \(max.shown) an hour"
+        } else if workers > 0, Double(workers) * price >= max * warnAt || workers + 1 == affordable {
+            // Where few are affordable no number of them may lie between the warning and the cap.
+            cause = cause ?? "\(workers) \(workers == 1 ? "worker costs" : "workers cost") \((Double(workers) * price).shown) of \(max.shown) an hour"
             use.state = .warning
         }
     }

@@ -38,7 +38,9 @@ final class FleetMachines: Sendable {
         let kept = try await store.fleets().filter { keys.contains(FleetKey(endpoint: $0.status.endpoint, variant: $0.status.variant)) }
         state.withLock { state in
             for record in kept {
-                state.machines[FleetKey(endpoint: record.status.endpoint, variant: record.status.variant)] = FleetStateMachine(record)
+                var machine = FleetStateMachine(record)
+                if !state.isRead { machine.tryAtOnce() }
+                state.machines[FleetKey(endpoint: record.status.endpoint, variant: record.status.variant)] = machine
             }
             state.epoch = leadership?.epoch
             state.isRead = true
@@ -58,9 +60,9 @@ final class FleetMachines: Sendable {
         }
     }
 
-    func lastEntries(at now: Timestamp) -> [ScalingEntry] {
+    func lastEntries(_ endpoints: [EndpointConfiguration], at now: Timestamp) -> [ScalingEntry] {
         state.withLock { state in
-            Array(state.machines.keys).compactMap { state.machines[$0]?.lastEntry(at: now) }
+            endpoints.compactMap { state.machines[FleetKey(endpoint: $0.name, variant: $0.variant)]?.lastEntry(price: $0.scaling.price, at: now) }
         }
     }
 }

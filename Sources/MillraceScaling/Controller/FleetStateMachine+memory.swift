@@ -10,6 +10,7 @@ extension FleetStateMachine {
         var backoff: StartBackoff
         var problem: FleetProblem?
         var earlyDeaths: Int
+        var lastEarlyDeath: Timestamp?
         var meter: UsageMeter
         var admitted: Int
         var ended: Int
@@ -21,7 +22,8 @@ extension FleetStateMachine {
 
     var memory: String {
         let memory = Memory(
-            policy: policyMemory, demand: demand, backoff: backoff, problem: problem, earlyDeaths: earlyDeaths, meter: meter,
+            policy: policyMemory, demand: demand, backoff: backoff, problem: problem, earlyDeaths: earlyDeaths,
+            lastEarlyDeath: lastEarlyDeath, meter: meter,
             admitted: totals?.admitted ?? 0, ended: totals?.ended ?? 0, run: totals?.run ?? .zero, share: share,
             seen: seen, speech: speech)
         // A number that JSON has no form for costs the memory, not the controller.
@@ -34,7 +36,8 @@ extension FleetStateMachine {
         status = record.status
         guard let memory: Memory = try? MillraceJSON.decode(from: record.memory) else { return }
         (policyMemory, demand, backoff, problem) = (memory.policy, memory.demand, memory.backoff, memory.problem)
-        (earlyDeaths, meter, share, seen, speech) = (memory.earlyDeaths, memory.meter, memory.share, memory.seen, memory.speech)
+        (earlyDeaths, lastEarlyDeath, meter) = (memory.earlyDeaths, memory.lastEarlyDeath, memory.meter)
+        (share, seen, speech) = (memory.share, memory.seen, memory.speech)
         totals = VariantTotals(endpoint: endpoint, variant: variant, admitted: memory.admitted, ended: memory.ended, run: memory.run)
     }
 }

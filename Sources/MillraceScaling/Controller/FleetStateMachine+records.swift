@@ -105,9 +105,21 @@ extension FleetStateMachine {
         return kept(records, at: observation.now)
     }
 
+    /// The store did not keep an entry. What was decided is decided again, and what was counted goes into the next entry.
+    /// - Parameters:
+    ///   - before: this fleet before it gave the entry. More may have happened to it since, so it cannot simply be what it was.
+    public mutating func notKept(_ entry: ScalingEntry, before: Self) {
+        meter.putBack(entry.usage)
+        newStarts = entry.starts + newStarts
+        speech = before.speech
+        status.lastDecision = before.status.lastDecision
+        keptAt = nil
+    }
+
     /// What is to be kept at the end of this process.
-    public mutating func lastEntry(at now: Timestamp) -> ScalingEntry? {
-        meter.hasUsage ? kept([], at: now) : nil
+    public mutating func lastEntry(price: Double?, at now: Timestamp) -> ScalingEntry? {
+        meter.close(endpoint, variant, price: price, at: now)
+        return meter.hasUsage ? kept([], at: now) : nil
     }
 
     private mutating func kept(_ records: [ScalingRecord], at now: Timestamp) -> ScalingEntry {

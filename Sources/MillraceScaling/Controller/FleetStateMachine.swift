@@ -17,6 +17,8 @@ public struct FleetStateMachine: Sendable, Equatable {
     var problem: FleetProblem?
     /// Workers that became ready and died soon after, since the last that did not.
     var earlyDeaths = 0
+    /// Workers that became ready before this say nothing of how those fare that came after.
+    var lastEarlyDeath: Timestamp?
     var meter = UsageMeter()
     /// What had come and ended at the last look.
     var totals: VariantTotals?
@@ -53,6 +55,7 @@ public struct FleetStateMachine: Sendable, Equatable {
         observation.demand = demand
         let decision = policy.decide(observation, &policyMemory)
         var plan = Plan(decision, observation)
+        if observation.isPaused { plan.reason = "\(Words.workers(plan.desired)): the endpoint is paused" }
         let budget = BudgetGuard(
             observation.scaling, usedSeconds: meter.used(on: Day(of: observation.now)), workers: observation.workers.count, at: observation.now)
         apply(budget, to: &plan, observation)
@@ -106,12 +109,18 @@ public struct FleetStateMachine: Sendable, Equatable {
 
     /// At the cap nothing new is started and what is over it drains: the idle first, and those with work finish it.
     private func apply(_ budget: BudgetGuard, to plan: inout Plan, _ observation: VariantObservation) {
-        guard let max = budget.workersMax, max < Swift.max(plan.desired, plan.serving) else { return }
+        guard let max = budget.workersMax else { return }
+        // Those that drain are paid too: they take the place of new ones, but push nobody out.
+        let draining = observation.workers.count(where: \.isDraining)
+        let most = Swift.max(max - draining, min(plan.serving, max))
+        guard most < Swift.max(plan.desired, plan.serving) else { return }
         let wanted = plan.desired
-        plan.desired = min(plan.desired, Swift.max(max, 0))
-        if wanted > max, let cause = budget.cause { plan.hold = .init(cause: .budget, words: cause, until: nil) }
+        plan.desired = min(wanted, most)
+        if wanted > most, let cause = budget.cause {
+            plan.hold = .init(cause: .budget, words: cause, until: budget.use.state == .reached && max == 0 ? budget.changesAt : nil)
+        }
         let over = plan.serving - plan.drain.count - max
-        guard over > 0 else { return plan.desired = min(wanted, Swift.max(plan.serving, max)) }
+        guard over > 0 else { return plan.desired = min(wanted, Swift.max(plan.serving, most)) }
         let candidates = observation.workers.filter { !$0.isDraining && $0.id.map { !plan.drain.contains($0) } ?? false }
         plan.drain += candidates.sorted { !$0.activity.holdsWork && $1.activity.holdsWork }.prefix(over).compactMap(\.id)
     }
@@ -143,6 +152,9 @@ public struct FleetStateMachine: Sendable, Equatable {
         backoff.failed(at: now)
     }
 
+    /// Whoever starts a server anew may have mended what was wrong.
+    public mutating func tryAtOnce() { backoff.skipPause() }
+
     /// A place may be free again.
     public mutating func roomWasMade() {
         guard problem?.kind == .capacity else { return }
@@ -153,8 +165,12 @@ public struct FleetStateMachine: Sendable, Equatable {
         meter.ended(end.instance, of: endpoint, variant, price: price, at: now)
         seen[end.instance] = nil
         if let readyAt = end.readyAt {
-            if end.expected || now.since(readyAt) > Self.provenAfter { return proven() }
+            if end.expected || now.since(readyAt) > Self.provenAfter {
+                if isNewer(readyAt) { proven() }
+                return
+            }
             earlyDeaths += 1
+            lastEarlyDeath = now
             guard earlyDeaths > Self.earlyDeathsForgiven else { return }
             fail(.crashLoop, "its workers die soon after they are ready (\(end.status))", end, at: now)
         } else if !end.expected {
@@ -170,12 +186,30 @@ public struct FleetStateMachine: Sendable, Equatable {
         backoff.failed(at: now)
     }
 
-    /// Starting works.
-    private mutating func proven() {
+    /// Starting works. That says nothing of how long workers live.
+    private mutating func started() {
+        guard problem?.kind != .crashLoop else { return }
         problem = nil
-        earlyDeaths = 0
         backoff.succeeded()
         speech.forgetFailures()
+    }
+
+    /// Workers start, and live.
+    private mutating func proven() {
+        (problem, earlyDeaths, lastEarlyDeath) = (nil, 0, nil)
+        backoff.succeeded()
+        speech.forgetFailures()
+    }
+
+    private func isNewer(_ readyAt: Timestamp) -> Bool { lastEarlyDeath.map { readyAt > $0 } ?? true }
+
+    /// After workers died early, those that came later have to live for a while, or to bring a job to its end. Where older ones
+    /// serve beside them nobody knows whose job it was.
+    private mutating func noteSurvivors(_ sight: FleetSight, jobsEnded: Int) {
+        guard earlyDeaths > 0 else { return }
+        let ready = sight.observation.workers.filter { !$0.isDraining }.compactMap { sight.readyAt[$0.instance] }
+        let hasLived = ready.contains { isNewer($0) && sight.observation.now.since($0) > Self.provenAfter }
+        if hasLived || jobsEnded > 0 && !ready.isEmpty && ready.allSatisfy(isNewer) { proven() }
     }
 }
 
@@ -197,6 +231,7 @@ extension FleetStateMachine {
         // Until something has come, what comes first is new.
         totals = sight.totals ?? totals ?? VariantTotals(endpoint: endpoint, variant: variant)
         noteStarts(sight)
+        noteSurvivors(sight, jobsEnded: ended.jobs)
     }
 
     private mutating func noteStarts(_ sight: FleetSight) {
@@ -211,10 +246,8 @@ extension FleetStateMachine {
             // One that was told to go before it was ready says nothing of how long starting takes.
             if isReady, before != true, !worker.isDraining {
                 demand.noteStart(took: max((readyAt ?? now).since(wantedAt), .zero))
-                // It may be one of those that die a moment later.
-                if problem?.kind != .crashLoop { proven() }
+                started()
             }
-            if earlyDeaths > 0, !worker.isDraining, let readyAt, now.since(readyAt) > Self.provenAfter { proven() }
             seen[worker.instance] = before == true || isReady
         }
         let there = Set(sight.observation.workers.map(\.instance))

@@ -2,6 +2,22 @@ import Logging
 import MillraceCloud
 import MillraceCore
 import MillraceQueue
+import ServiceLifecycle
+
+/// Hears how the workers of a controller's fleet end, and keeps what they used. To be stopped after the fleet: that is when its workers
+/// have drained, which nobody starts or stops any more.
+public struct FleetAccounting: Service {
+    let controller: ScalingController
+
+    public func run() async throws {
+        await cancelWhenGracefulShutdown {
+            await controller.watchInterruptions()
+            // A fleet without a word left to say is no reason to stop the server.
+            try? await gracefulShutdown()
+        }
+        await controller.leave()
+    }
+}
 
 extension ScalingController {
     func watchInterruptions() async {
@@ -14,9 +30,12 @@ extension ScalingController {
         do {
             switch interruption.reason {
             case .ended(let status, let expected, let tail):
-                let readyAt = try await removeWorker(of: interruption.instance, status: status, stderrTail: tail)
-                let end = WorkerEnd(instance: interruption.instance, status: status, expected: expected, readyAt: readyAt, stderrTail: tail)
-                ended(end, of: key)
+                var end = WorkerEnd(
+                    instance: interruption.instance, status: status, expected: expected,
+                    readyAt: observer.readyAt(ofGone: interruption.instance), stderrTail: tail)
+                // Its end is a fact, also where the store cannot be told.
+                defer { ended(end, of: key) }
+                end.readyAt = try await removeWorker(of: interruption.instance, status: status, stderrTail: tail)
             case .notice(let time):
                 try await recall(interruption.instance, of: key, before: time)
             case .failed(let problem):
@@ -59,7 +78,10 @@ extension ScalingController {
         let leadership = try await leader.leadership()
         try await store.recall([worker.id])
         guard ownership == .own || leadership != nil else { return }
-        let entry = machines.update(key, at: surroundings.now()) { $0.noticed(instance, held: worker.jobsHeld, endsAt: time, at: surroundings.now()) }
-        try await store.keep(entry, within: ScalingLimits(), by: leadership)
+        let (before, entry) = machines.update(key, at: surroundings.now()) { machine in
+            let before = machine
+            return (before, machine.noticed(instance, held: worker.jobsHeld, endsAt: time, at: surroundings.now()))
+        }
+        try await keep(entry, before: before, leadership)
     }
 }

@@ -61,14 +61,17 @@ public struct ScalingController: Service {
     }
 
     public func run() async throws {
-        // Stopping is not failing: both loops end quietly when they are cancelled.
-        await cancelWhenGracefulShutdown {
-            await withDiscardingTaskGroup { group in
-                group.addTask { await watchInterruptions() }
-                group.addTask { await scale() }
-            }
-        }
-        await leave()
+        // Stopping is not failing: the loop ends quietly when it is cancelled.
+        await cancelWhenGracefulShutdown { await scale() }
+    }
+
+    /// Runs beside the controller.
+    public var accounting: FleetAccounting { FleetAccounting(controller: self) }
+
+    /// The fleet says that it has more room than before.
+    public func roomWasMade() {
+        machines.updateAll { $0.roomWasMade() }
+        store.changes.publish([.worker])
     }
 
     /// Writes what was not written yet, and lets another lead.
@@ -111,9 +114,14 @@ public struct ScalingController: Service {
     /// One fleet's trouble is not the others'.
     private func act(on sight: FleetSight, _ leadership: Leadership?) async -> Timestamp? {
         let key = FleetKey(sight.observation)
-        let actions = machines.update(key, at: surroundings.now()) { $0.look(sight, by: policy) }
+        let (before, actions) = machines.update(key, at: surroundings.now()) { machine in
+            let before = machine
+            return (before, machine.look(sight, by: policy))
+        }
         do {
-            try await carryOut(actions, leadership)
+            if let entry = actions.entry { try await keep(entry, before: before, leadership) }
+            if !actions.drain.isEmpty { try await store.drain(actions.drain, by: leadership) }
+            try await fleet.reconcile(actions.target)
             return actions.lookAgainAt
         } catch let problem as FleetProblem {
             logger.warning("a fleet could not start all workers", metadata: ["endpoint": "\(key.endpoint)", "problem": "\(problem.message)"])
@@ -126,13 +134,17 @@ public struct ScalingController: Service {
         }
     }
 
-    private func carryOut(_ actions: FleetActions, _ leadership: Leadership?) async throws {
-        if let entry = actions.entry {
+    /// What cannot be kept is not done, and said again at the next look.
+    func keep(_ entry: ScalingEntry, before: FleetStateMachine, _ leadership: Leadership?) async throws {
+        do {
             try await store.keep(entry, within: ScalingLimits(), by: leadership)
-            for decision in entry.decisions { log(decision) }
+        } catch {
+            machines.update(FleetKey(endpoint: before.endpoint, variant: before.variant), at: surroundings.now()) {
+                $0.notKept(entry, before: before)
+            }
+            throw error
         }
-        if !actions.drain.isEmpty { try await store.drain(actions.drain, by: leadership) }
-        try await fleet.reconcile(actions.target)
+        for decision in entry.decisions { log(decision) }
     }
 
     private func failed(_ error: any Error) {
@@ -148,7 +160,7 @@ public struct ScalingController: Service {
     private func keepTheRest() async {
         let leadership = try? await leader.leadership()
         guard ownership == .own || leadership != nil else { return }
-        for entry in machines.lastEntries(at: surroundings.now()) {
+        for entry in machines.lastEntries(endpoints, at: surroundings.now()) {
             do { try await store.keep(entry, within: ScalingLimits(), by: leadership) } catch {
                 logger.warning("the last use of workers could not be kept", metadata: ["error": "\(error)"])
             }

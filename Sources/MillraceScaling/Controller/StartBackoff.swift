@@ -21,6 +21,9 @@ public struct StartBackoff: Sendable, Codable, Equatable {
         notBefore = now + min(.seconds(1) * (1 << min(failures - 1, 6)), Self.longest)
     }
 
+    /// Waits no longer, but if the next one fails as well, longer than before.
+    public mutating func skipPause() { notBefore = nil }
+
     public mutating func succeeded() {
         self = StartBackoff()
     }

@@ -38,10 +38,11 @@ final class StoreObserver: Sendable {
             let own = instances.filter { $0.endpoint == endpoint.name && $0.variant == endpoint.variant }
             let waiting = backlog.first { $0.endpoint == endpoint.name && $0.variant == endpoint.variant }
             let isPaused = paused.contains(endpoint.name)
-            let observation = VariantObservation(
+            var observation = VariantObservation(
                 endpoint: endpoint.name, variant: endpoint.variant, scaling: isPaused ? endpoint.scaling.paused : endpoint.scaling, now: now,
                 ready: isPaused ? 0 : waiting?.ready ?? 0, running: waiting?.running ?? 0, oldestReadyAt: isPaused ? nil : waiting?.oldestReadyAt,
                 workers: own.map { worker(of: $0, known[$0.id], hasLeft: hasLeft.contains($0.id)) })
+            observation.isPaused = isPaused
             return FleetSight(
                 observation, totals: totals.first { $0.endpoint == endpoint.name && $0.variant == endpoint.variant },
                 wantedAt: Dictionary(own.map { ($0.id, $0.startedAt) }, uniquingKeysWith: { $1 }),

@@ -51,7 +51,19 @@ struct UsageMeter: Sendable, Codable, Equatable {
 
     /// Counts the last moments of one that is gone.
     mutating func ended(_ instance: InstanceID, of endpoint: String, _ variant: String, price: Double?, at now: Timestamp) {
-        guard let busy = wasBusy.removeValue(forKey: instance), let from = countedUntil, from < now, now.since(from) < Self.absence else { return }
+        guard let busy = wasBusy.removeValue(forKey: instance) else { return }
+        countRest(busy, endpoint, variant, price, at: now)
+    }
+
+    /// Counts what is left of those that are there, when nobody looks any more.
+    mutating func close(_ endpoint: String, _ variant: String, price: Double?, at now: Timestamp) {
+        for busy in wasBusy.values { countRest(busy, endpoint, variant, price, at: now) }
+        countedUntil = countedUntil.map { max($0, now) }
+    }
+
+    /// Of one worker, since the last look. While a server stops nobody looks, for as long as its workers take to drain.
+    private mutating func countRest(_ busy: Bool, _ endpoint: String, _ variant: String, _ price: Double?, at now: Timestamp) {
+        guard let from = countedUntil, from < now else { return }
         var usage = WorkerUsage(day: Day(of: now), endpoint: endpoint, variant: variant)
         usage.usedSeconds = now.since(from).seconds
         usage.busySeconds = busy ? usage.usedSeconds : 0
@@ -65,9 +77,18 @@ struct UsageMeter: Sendable, Codable, Equatable {
         return pending.filter { !$0.isEmpty }
     }
 
+    /// Takes back what was given and could not be kept.
+    mutating func putBack(_ usage: [WorkerUsage]) {
+        for usage in usage { pend(usage) }
+    }
+
     private mutating func add(_ usage: WorkerUsage) {
         if usage.day != today { (today, usedToday) = (usage.day, 0) }
         usedToday += usage.usedSeconds
+        pend(usage)
+    }
+
+    private mutating func pend(_ usage: WorkerUsage) {
         if let index = pending.firstIndex(where: { $0.day == usage.day }) { pending[index] += usage } else { pending.append(usage) }
     }
 

@@ -27,7 +27,9 @@ public struct VariantObservation: Sendable, Equatable {
     }
     public var endpoint: String
     public var variant: String
+    /// While its endpoint is paused, without what asks for workers.
     public var scaling: ScalingConfiguration
+    public var isPaused = false
     public var now: Timestamp
     /// Jobs that are due and wait.
     public var ready: Int

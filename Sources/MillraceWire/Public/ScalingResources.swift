@@ -112,8 +112,9 @@ public struct CostReport: Sendable, Codable, Equatable {
         public var jobs: Int
         /// The sum of the jobs' own times.
         public var runSeconds: Double
-        public var cost: Double
-        /// Absent without jobs.
+        /// Absent where no price was named; in sums, of what has one.
+        public var cost: Double?
+        /// Absent without jobs, or without a price.
         public var costPerJob: Double?
 
         public init(_ usage: WorkerUsage, day: Day?, endpoint: String?, variant: String?) {
@@ -127,8 +128,8 @@ public struct CostReport: Sendable, Codable, Equatable {
             gpuHoursSaved = usage.savedSeconds / 3600
             jobs = usage.jobs
             runSeconds = usage.runSeconds
-            cost = usage.cost
-            costPerJob = usage.jobs > 0 ? usage.cost / Double(usage.jobs) : nil
+            cost = usage.isPriced ? usage.cost : nil
+            costPerJob = usage.isPriced && usage.jobs > 0 ? usage.cost / Double(usage.jobs) : nil
         }
     }
     public var currency: String
@@ -142,6 +143,15 @@ public struct CostReport: Sendable, Codable, Equatable {
         self.from = from
         self.to = to
         lines = usage.map { Line($0, day: $0.day, endpoint: $0.endpoint, variant: $0.variant) }
-        total = Line(usage.reduce(into: WorkerUsage(day: from, endpoint: "", variant: "")) { $0 += $1 }, day: nil, endpoint: nil, variant: nil)
+        func sum(_ usage: [WorkerUsage]) -> WorkerUsage { usage.reduce(into: WorkerUsage(day: from, endpoint: "", variant: "")) { $0 += $1 } }
+        total = Line(sum(usage), day: nil, endpoint: nil, variant: nil)
+        // Jobs that nobody put a price on do not make the others cheaper.
+        let priced = sum(usage.filter(\.isPriced))
+        total.costPerJob = priced.jobs > 0 ? priced.cost / Double(priced.jobs) : nil
     }
+}
+
+extension WorkerUsage {
+    /// A price is above zero, so what was used at one has a cost.
+    fileprivate var isPriced: Bool { cost > 0 }
 }

@@ -12,10 +12,14 @@ public struct RegisterRequest: Sendable, Codable, Equatable {
     public var host: String
     public var processID: Int
     public var startedAt: Timestamp
+    /// When this was said by the worker's clock, which may be another than the gateway's. Absent: it is taken for the same.
+    public var sentAt: Timestamp?
 
     public init(
-        worker: WorkerID, endpoint: String, variant: String, instance: String, host: String, processID: Int, startedAt: Timestamp
+        worker: WorkerID, endpoint: String, variant: String, instance: String, host: String, processID: Int, startedAt: Timestamp,
+        sentAt: Timestamp? = nil
     ) {
+        self.sentAt = sentAt
         self.worker = worker
         self.endpoint = endpoint
         self.variant = variant
@@ -31,8 +35,11 @@ public struct RegisterResponse: Sendable, Codable, Equatable {
     /// How long a lease lasts without a heartbeat.
     public var leaseSeconds: Double
     public var heartbeatSeconds: Double
+    /// The gateway's time at the answer: by its clock a worker tells when it was what. Absent: it is taken for the worker's own.
+    public var now: Timestamp?
 
-    public init(configuration: EndpointConfiguration, leaseSeconds: Double, heartbeatSeconds: Double) {
+    public init(configuration: EndpointConfiguration, leaseSeconds: Double, heartbeatSeconds: Double, now: Timestamp? = nil) {
+        self.now = now
         self.configuration = configuration
         self.leaseSeconds = leaseSeconds
         self.heartbeatSeconds = heartbeatSeconds
@@ -156,9 +163,9 @@ public struct HeartbeatRequest: Sendable, Codable, Equatable {
         }
     }
     public var worker: WorkerID
-    /// When the model was loaded, once it is.
+    /// When the model was loaded, once it is; by the gateway's clock.
     public var readyAt: Timestamp?
-    /// How the worker started, until it was heard once.
+    /// How the worker started, until it was heard once; by the gateway's clock.
     public var start: ColdStart.Marks?
     public var items: [Item]
 
