@@ -181,7 +181,7 @@ struct WorkerKeyTests {
                 try await gateway.joined.reconcile(FleetTarget(endpoint: "text", variant: "a", desired: 1))
             }
             var report = MachineReport(
-                machine: "m", host: "h", slots: .init(cpu: 1, gpus: []), endpoints: nil, isDraining: false, workers: [], ended: [], waitSeconds: 0)
+                machine: "m", run: "r", host: "h", slots: .init(cpu: 1, gpus: []), endpoints: nil, isDraining: false, workers: [], ended: [], waitSeconds: 0)
             #expect(try await post(gateway, "/v1/worker/machine", mine, report).json(MachineOrders.self) == MachineOrders(workers: []))
             report.waitSeconds = 60
             let patient = report

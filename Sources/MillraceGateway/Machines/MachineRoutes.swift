@@ -1,7 +1,6 @@
 import Hummingbird
 import Logging
 import MillraceCore
-import MillraceQueue
 import MillraceWire
 
 /// `POST /v1/worker/machine`: how the agents of joined machines say what runs there and hear what ought to.
@@ -10,7 +9,6 @@ struct MachineRoutes: Sendable {
     private static let waitMax: Duration = .seconds(10)
 
     let fleet: JoinedFleet
-    let queue: JobQueue
     let bytesMax: Int
 
     func add(to doors: inout Doors) {
@@ -22,11 +20,10 @@ struct MachineRoutes: Sendable {
             throw MillraceError(.forbidden, "workers of this machine are the server's own business", hint: "join through the server's address, with a worker key")
         }
         let report = try await request.json(MachineReport.self, bytesMax: bytesMax)
-        guard MachineReport.isName(report.machine), (0...4096).contains(report.slots.cpu), report.slots.gpus.count <= 256, report.workers.count <= 4096,
+        guard MachineReport.isName(report.machine), (1...64).contains(report.run.utf8.count), report.ended.count <= 1024, (0...4096).contains(report.slots.cpu), report.slots.gpus.count <= 256, report.workers.count <= 4096,
             report.waitSeconds.isFinite, report.waitSeconds >= 0
         else { throw MillraceError(.malformedRequest, "this is no report of a machine") }
-        let leaving = try fleet.hear(report, from: access)
-        if !leaving.isEmpty { try await drain(leaving) }
+        try await fleet.hear(report, from: access)
         let wait = min(.milliseconds(Int64(min(report.waitSeconds, 60) * 1000)), Self.waitMax)
         guard let orders = try await context.waiting({ [fleet] in try await fleet.orders(after: report, atMost: wait) }) else {
             if try await context.hasHungUp() { return Response(status: .noContent) }
@@ -34,10 +31,5 @@ struct MachineRoutes: Sendable {
             throw MillraceError(.unavailable, "the gateway is stopping")
         }
         return try .json(orders)
-    }
-
-    private func drain(_ instances: [String]) async throws {
-        let leaving = try await queue.workers().filter { !$0.draining && instances.contains($0.instance) }
-        if !leaving.isEmpty { try await queue.drain(leaving.map(\.id)) }
     }
 }
