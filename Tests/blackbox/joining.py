@@ -2,6 +2,7 @@
 network is cut, the certificate and the agent are renewed and the key is revoked."""
 
 import http.client
+import http.server
 import os
 import shutil
 import signal
@@ -192,6 +193,15 @@ def check_doors(server, key):
 
 
 def check_refusals(machine):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as other:
+        other.RequestHandlerClass.do_POST = lambda request: request.send_error(404)
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        for scheme, words in (("https", "does not speak TLS"), ("http", "there is no Millrace server at")):
+            ended = subprocess.run(
+                [BINARY, "worker", "join", f"{scheme}://127.0.0.1:{other.server_port}", "--key-file", machine.key_file, "--data", machine.folder / "other"],
+                cwd=machine.folder, capture_output=True, text=True, timeout=30)
+            assert ended.returncode != 0 and words in ended.stderr, ended
+        other.shutdown()
     plain = subprocess.run([BINARY, "worker", "join", "http://192.0.2.1:8080", "--key-file", machine.key_file, "--data", machine.folder / "other"],
                            cwd=machine.folder, capture_output=True, text=True)
     assert plain.returncode != 0 and "not encrypted" in plain.stderr, plain

@@ -20,6 +20,8 @@ final class MachineAgent: Service {
         var processes: [String: WorkerProcess] = [:]
         /// The last that was read.
         var key: String?
+        /// What the gateway said last, so that it is logged once.
+        var notes: [String]?
     }
 
     private let state: Mutex<State>
@@ -133,6 +135,8 @@ extension MachineAgent {
 
     private func follow(_ orders: MachineOrders, after report: MachineReport, _ start: (MachineOrders.Worker) -> Void) {
         let actions = state.withLock { state in
+            for note in orders.notes ?? [] where state.notes != orders.notes { logger.warning("\(note)") }
+            state.notes = orders.notes
             state.crew.wasHeard(report)
             let actions = state.crew.follow(orders, at: surroundings.now())
             // Before the process is there, so that a stop that comes first is not lost.

@@ -9,6 +9,7 @@ struct MachineRoutes: Sendable {
     private static let waitMax: Duration = .seconds(10)
 
     let fleet: JoinedFleet
+    let endpoints: EndpointDirectory
     let bytesMax: Int
 
     func add(to doors: inout Doors) {
@@ -25,11 +26,27 @@ struct MachineRoutes: Sendable {
         else { throw MillraceError(.malformedRequest, "this is no report of a machine") }
         try await fleet.hear(report, from: access)
         let wait = min(.milliseconds(Int64(min(report.waitSeconds, 60) * 1000)), Self.waitMax)
-        guard let orders = try await context.waiting({ [fleet] in try await fleet.orders(after: report, atMost: wait) }) else {
+        guard var orders = try await context.waiting({ [fleet] in try await fleet.orders(after: report, atMost: wait) }) else {
             if try await context.hasHungUp() { return Response(status: .noContent) }
             // No orders are not the order to stop everything.
             throw MillraceError(.unavailable, "the gateway is stopping")
         }
+        let notes = notes(on: report, access)
+        orders.notes = notes.isEmpty ? nil : notes
         return try .json(orders)
+    }
+
+    /// The endpoints that the machine's owner named and that it will never serve, with the reason.
+    private func notes(on report: MachineReport, _ access: WorkerAccess) -> [String] {
+        (report.endpoints ?? []).prefix(64).compactMap { name in
+            do {
+                try access.check(name)
+                _ = try endpoints.endpoint(named: name)
+                return nil
+            } catch {
+                guard let error = error as? MillraceError else { return "\(error)" }
+                return [error.message, error.hint].compactMap(\.self).joined(separator: "; ")
+            }
+        }
     }
 }

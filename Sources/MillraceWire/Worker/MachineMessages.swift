@@ -122,8 +122,13 @@ public struct MachineOrders: Sendable, Codable, Equatable {
         }
     }
     public var workers: [Worker]
+    /// What the owner of the machine should know, such as an endpoint that does not exist; for its log.
+    public var notes: [String]?
 
-    public init(workers: [Worker]) { self.workers = workers }
+    public init(workers: [Worker], notes: [String]? = nil) {
+        self.workers = workers
+        self.notes = notes
+    }
 }
 
 /// `GET /v1/worker/models/{version}`: the files of a model's folder. Their bytes are at `.../files/{sha256}`.
