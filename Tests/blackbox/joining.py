@@ -195,6 +195,7 @@ def check_doors(server, key):
 def check_refusals(machine):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as other:
         other.RequestHandlerClass.do_POST = lambda request: request.send_error(404)
+        other.RequestHandlerClass.log_message = lambda *_: None
         threading.Thread(target=other.serve_forever, daemon=True).start()
         for scheme, words in (("https", "does not speak TLS"), ("http", "there is no Millrace server at")):
             ended = subprocess.run(
