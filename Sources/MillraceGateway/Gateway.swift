@@ -122,9 +122,9 @@ private struct Rooms {
 
     private func addWorkerDoors(to doors: inout Doors, _ answer: BlobAnswer) {
         ModelRoutes(endpoints: directory, answer: answer).add(to: &doors)
-        if let joined { MachineRoutes(fleet: joined, queue: queue, bytesMax: configuration.workerBytesMax).add(to: &doors) }
+        if let joined { MachineRoutes(fleet: joined, endpoints: directory, bytesMax: configuration.workerBytesMax).add(to: &doors) }
         WorkerRoutes(
-            queue: queue, blobs: blobs, signer: signer, endpoints: directory, known: KnownWorkers(), surroundings: surroundings,
+            queue: queue, blobs: blobs, signer: signer, endpoints: directory, known: KnownWorkers(), joined: joined, surroundings: surroundings,
             leaseDuration: configuration.leaseDuration, heartbeat: configuration.heartbeat, waitMax: configuration.waitMax,
             bytesMax: configuration.workerBytesMax
         ).add(to: &doors)

@@ -181,15 +181,20 @@ struct WorkerKeyTests {
                 try await gateway.joined.reconcile(FleetTarget(endpoint: "text", variant: "a", desired: 1))
             }
             var report = MachineReport(
-                machine: "m", host: "h", slots: .init(cpu: 1, gpus: []), endpoints: nil, isDraining: false, workers: [], ended: [], waitSeconds: 0)
+                machine: "m", run: "r", host: "h", slots: .init(cpu: 1, gpus: []), endpoints: nil, isDraining: false, workers: [], ended: [], waitSeconds: 0)
             #expect(try await post(gateway, "/v1/worker/machine", mine, report).json(MachineOrders.self) == MachineOrders(workers: []))
+            var misspelt = report
+            misspelt.endpoints = ["text", "txt"]
+            let notes = try await post(gateway, "/v1/worker/machine", mine, misspelt).json(MachineOrders.self).notes
+            #expect(notes?.count == 1 && notes?[0].contains("did you mean \"text\"?") == true)
             report.waitSeconds = 60
             let patient = report
             async let waiting = post(gateway, "/v1/worker/machine", mine, patient)
             try await gateway.joined.reconcile(FleetTarget(endpoint: "text", variant: "a", desired: 1))
             let order = try #require(try await waiting.json(MachineOrders.self).workers.first)
             #expect(order.endpoint == "text" && order.instance.hasPrefix("joined:m:") && order.drainSeconds == 60)
-            _ = try await post(gateway, "/v1/worker/register", mine, registration("text", instance: order.instance))
+            #expect(try await post(gateway, "/v1/worker/register", mine, registration("pictures", instance: order.instance)).status == 403, "ordered for another")
+            #expect(try await post(gateway, "/v1/worker/register", mine, registration("text", instance: order.instance)).status == 200)
             report.workers = [
                 .init(instance: order.instance, endpoint: "text", variant: "a", gpu: nil, startedAt: gateway.surroundings.now(), isStopping: false)
             ]
@@ -197,8 +202,32 @@ struct WorkerKeyTests {
             #expect(try await post(gateway, "/v1/worker/machine", mine, report).json(MachineOrders.self).workers.isEmpty)
             #expect(try await gateway.store.workers().map(\.draining) == [true], "its workers take no more")
             #expect(try await gateway.tell("/v1/worker/machine", report).status == 403, "workers of the server's machine have no agent")
+            report.isDraining = false
+            report.workers = []
+            report.run = "another"
+            #expect(try await post(gateway, "/v1/worker/machine", mine, report).status == 409, "the first is heard")
             report.machine = "../m"
             #expect(try await post(gateway, "/v1/worker/machine", mine, report).status == 400)
+        }
+    }
+
+    @Test("What a machine holds that fell silent goes back uncounted")
+    func outOfReach() async throws {
+        try await withGateway { gateway in
+            let clock = ManualClock(at: gateway.surroundings.now())
+            let fleet = JoinedFleet(
+                device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, registry: gateway.store, surroundings: clock.surroundings)
+            _ = try await gateway.tell("/v1/worker/register", registration("pictures"))
+            let id = try await gateway.send(.POST, "/v1/endpoints/pictures/jobs", ["content-type": "image/png"], Samples.png()).json(JobResource.self).id
+            _ = try await gateway.tell("/v1/worker/lease", LeaseRequest(worker: worker, jobsMax: 1, waitSeconds: 0, held: []))
+            fleet.expect(try await gateway.store.workers())
+            for _ in 0..<8 {
+                _ = try await fleet.instances()
+                clock.advance(by: .seconds(4))
+            }
+            #expect(try await fleet.instances().isEmpty)
+            let job = try #require(try await gateway.store.job(id))
+            #expect(job.state == .queued && job.crashes == 0 && job.attempt == 0)
         }
     }
 }

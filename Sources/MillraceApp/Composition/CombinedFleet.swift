@@ -12,11 +12,12 @@ struct CombinedFleet: Fleet {
         let choice = choices[target.endpoint] ?? .any
         let here = try await staying(in: local, target)
         // Those of the other kind that are there, because the choice has changed, count and are let go by the policy.
-        do {
-            try await joined.reconcile(target.wanting(choice == .local ? 0 : target.desired - here))
-        } catch is FleetProblem where choice != .joined {}
+        var problem: FleetProblem?
+        do { try await joined.reconcile(target.wanting(choice == .local ? 0 : target.desired - here)) } catch let error as FleetProblem { problem = error }
         let there = try await staying(in: joined, target)
         try await local.reconcile(target.wanting(choice == .joined ? 0 : target.desired - there))
+        // What finds no room there runs here, unless it may not.
+        if choice == .joined, let problem { throw problem }
     }
 
     private func staying(in fleet: any Fleet, _ target: FleetTarget) async throws -> Int {

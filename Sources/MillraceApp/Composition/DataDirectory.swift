@@ -53,7 +53,23 @@ public struct DataDirectory: Sendable {
 
     /// Removes what a worker that is gone left in its folder.
     func removeScratch(of instance: String) {
-        try? FileManager.default.removeItem(atPath: scratch(of: instance))
+        for suffix in ["", Self.lifeSuffix] { try? FileManager.default.removeItem(atPath: scratch(of: instance) + suffix) }
+    }
+
+    private static let lifeSuffix = ".life"
+
+    /// Held by a worker for as long as it lives, so that whoever starts its agent anew sees that it does.
+    func holdLife(of instance: String) throws -> DirectoryLock {
+        try DirectoryLock(scratch(of: instance) + Self.lifeSuffix, of: path)
+    }
+
+    /// Removes what workers left that do not live any more, whoever started them.
+    func removeScratchOfTheDead() {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/scratch")) ?? []
+        let living = names.filter { $0.hasSuffix(Self.lifeSuffix) && DirectoryLock.isHeld("\(path)/scratch/\($0)") }.map { $0.dropLast(Self.lifeSuffix.count) }
+        for name in names where !living.contains(where: { name == $0 || name.hasPrefix($0 + ".") }) {
+            try? FileManager.default.removeItem(atPath: path + "/scratch/" + name)
+        }
     }
 
     /// Removes what all workers but these left.
@@ -108,6 +124,14 @@ public final class DirectoryLock: Sendable {
                 hint: "stop it, or start this one with another --data and --port")
         }
         descriptor = opened
+    }
+
+    /// Whether somebody has a file locked.
+    static func isHeld(_ file: String) -> Bool {
+        let opened = open(file, O_RDONLY | O_CLOEXEC)
+        guard opened >= 0 else { return false }
+        defer { close(opened) }
+        return flock(opened, LOCK_EX | LOCK_NB) != 0
     }
 
     deinit { close(descriptor) }

@@ -8,11 +8,14 @@ import MillraceQueueSQLite
 public struct KeyAdministration: Sendable {
     let store: any KeyStore
     private let keys: APIKeys
+    /// Those of the settings; empty where there are none to be read.
+    private let endpoints: [String]
 
     public init(settings: Settings) throws {
         let data = try DataDirectory(settings.dataDirectory)
         let store = try SQLiteStore(path: data.database, surroundings: .system, logger: AppLogging.logger("millrace.keys", settings))
         self.store = store
+        endpoints = settings.endpoints.map(\.name)
         keys = APIKeys(store: store, surroundings: .system)
     }
 
@@ -51,6 +54,15 @@ public struct KeyAdministration: Sendable {
         }
         let made = try await keys.create(name: name, kind: .worker, endpoints: endpoints.isEmpty ? nil : endpoints)
         return (Key(made.record), made.key.description)
+    }
+
+    /// What to tell somebody who makes a key for endpoints that are not in the settings. It may be that they come later.
+    public func warnings(about names: [String]) -> [String] {
+        guard !endpoints.isEmpty else { return [] }
+        return names.filter { !endpoints.contains($0) }.map { name in
+            let near = Spelling.nearest(to: name, in: endpoints).map { "did you mean \"\($0)\"?" } ?? "endpoints: \(endpoints.sorted().joined(separator: ", "))"
+            return "there is no endpoint \"\(name)\" in the settings; \(near)"
+        }
     }
 
     /// Oldest first.

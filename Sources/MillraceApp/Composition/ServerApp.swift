@@ -38,7 +38,7 @@ public struct ServerApp: Sendable {
         try await warnOfForgottenJobs(in: store)
         let firstKey = try await FirstStart(store: store, settings: settings, data: data, surroundings: surroundings).run()
         let blobs = try DirectoryBlobStore(root: data.blobs)
-        let joined = makeJoinedFleet()
+        let joined = makeJoinedFleet(store)
         let gateway = try Gateway(
             configuration: try GatewaySettings(settings: settings, data: data, surroundings: surroundings).configuration(),
             queue: JobQueue(store, surroundings: surroundings, metrics: metrics), blobs: blobs, joined: joined, prometheus: metrics,
@@ -112,11 +112,11 @@ public struct ServerApp: Sendable {
         }
     }
 
-    private func makeJoinedFleet() -> JoinedFleet {
+    private func makeJoinedFleet(_ store: any Store) -> JoinedFleet {
         let endpoints = Dictionary(settings.endpoints.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
         return JoinedFleet(
             device: { endpoints[$0]?.device ?? .auto }, drainLimit: { endpoints[$0]?.scaling.drain ?? ScalingConfiguration().drain },
-            surroundings: surroundings)
+            registry: store, surroundings: surroundings)
     }
 
     private func rescue(_ store: any Store) -> RescueService {

@@ -29,6 +29,8 @@ public struct WorkerApp: Sendable {
     private let remote: Remote?
     private let identity: Worker.Identity
     private let environment: [String: String]
+    /// On a joined machine the agent may be gone before its workers.
+    private let life: DirectoryLock?
 
     /// - Parameter socketPath: of the gateway on this machine; `nil`: in the data directory.
     public init(
@@ -39,6 +41,7 @@ public struct WorkerApp: Sendable {
         self.settings = settings
         self.environment = environment
         self.remote = remote
+        life = try remote.map { _ in try data.holdLife(of: instance) }
         var gateway = Worker.Gateway.socket(socketPath ?? data.socket)
         if let remote {
             let key = try remote.key?.read() ?? Self.keyFromTether()
@@ -59,6 +62,7 @@ public struct WorkerApp: Sendable {
 
     public func run() async throws {
         FreedMemory.keep()
+        defer { withExtendedLifetime(life) {} }
         if let remote, remote.key == nil { Tether.stopAtEnd() }
         let logger = AppLogging.logger("millrace.worker", settings)
         let locations = RuntimeLocations(settings, searchPath: environment["PATH"] ?? "")

@@ -20,7 +20,7 @@ struct AgentConnection: Sendable {
         guard response.status.code < 300 else {
             let problem = try? MillraceJSON.decode(ProblemDetails.self, bytes: body.readableBytesView)
             throw MillraceError(
-                problem.map { ErrorCode(rawValue: $0.code) } ?? .unavailable, problem?.detail ?? "the gateway answered \(response.status)",
+                problem.map { ErrorCode(rawValue: $0.code) } ?? (response.status == .notFound ? .notFound : .unavailable), problem?.detail ?? "the gateway answered \(response.status)",
                 hint: problem?.hint)
         }
         return try MillraceJSON.decode(MachineOrders.self, bytes: body.readableBytesView)

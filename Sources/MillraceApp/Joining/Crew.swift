@@ -16,6 +16,8 @@ struct Crew: Sendable, Equatable {
     }
 
     let machine: String
+    /// Of this start of the agent alone.
+    let run: String
     let slots: MachineReport.Slots
     /// `nil`: whatever is ordered.
     let endpoints: Set<String>?
@@ -23,8 +25,9 @@ struct Crew: Sendable, Equatable {
     private var ended: [MachineReport.EndedWorker] = []
     private(set) var isDraining = false
 
-    init(machine: String, slots: MachineReport.Slots, endpoints: Set<String>?) {
+    init(machine: String, run: String, slots: MachineReport.Slots, endpoints: Set<String>?) {
         self.machine = machine
+        self.run = run
         self.slots = slots
         self.endpoints = endpoints
     }
@@ -33,7 +36,7 @@ struct Crew: Sendable, Equatable {
 
     func report(host: String, waitSeconds: Double) -> MachineReport {
         MachineReport(
-            machine: machine, host: host, slots: slots, endpoints: endpoints?.sorted(), isDraining: isDraining,
+            machine: machine, run: run, host: host, slots: slots, endpoints: endpoints?.sorted(), isDraining: isDraining,
             workers: members.values.sorted { $0.order.instance < $1.order.instance }.map {
                 .init(
                     instance: $0.order.instance, endpoint: $0.order.endpoint, variant: $0.order.variant, gpu: $0.order.gpu, startedAt: $0.startedAt,

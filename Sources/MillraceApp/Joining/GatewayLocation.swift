@@ -25,8 +25,14 @@ public struct GatewayLocation: Sendable, Equatable {
                 .invalidParameter, "\(text) is not encrypted: the worker key, inputs and results could be read on the way",
                 hint: "use https:// (the server's tls settings, or a proxy in front of it), or say --insecure where the network itself is safe")
         }
-        if let caFile, !FileManager.default.isReadableFile(atPath: caFile) {
-            throw MillraceError(.invalidParameter, "the file \(caFile) cannot be read", hint: "--ca-file names a PEM file of certificates to trust")
+        if let caFile {
+            let hint = "--ca-file names a PEM file of certificates to trust"
+            guard FileManager.default.isReadableFile(atPath: caFile) else {
+                throw MillraceError(.invalidParameter, "the file \(caFile) cannot be read", hint: hint)
+            }
+            guard let certificates = try? NIOSSLCertificate.fromPEMFile(caFile), !certificates.isEmpty else {
+                throw MillraceError(.invalidParameter, "the file \(caFile) holds no certificate", hint: hint)
+            }
         }
         self.url = text.hasSuffix("/") ? String(text.dropLast()) : text
         self.caFile = caFile

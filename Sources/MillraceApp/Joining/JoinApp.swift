@@ -51,7 +51,7 @@ public struct JoinApp: Sendable {
         let data = try DataDirectory(settings.dataDirectory)
         let lock = try DirectoryLock(data.path + "/machine.lock", of: data.path)
         defer { withExtendedLifetime(lock) {} }
-        data.removeScratch(except: [])
+        data.removeScratchOfTheDead()
         let logger = AppLogging.logger("millrace.join", settings)
         let machine = try machineName(data)
         let gpus = GPUSet(count: ModelDevice.gpuCount, visible: environment[GPUSet.variable]).names
@@ -60,7 +60,8 @@ public struct JoinApp: Sendable {
             "joining", metadata: ["server": "\(location.url)", "machine": "\(machine)", "slots": "\(slots.cpu)", "gpus": "\(gpus.joined(separator: ","))"])
         let client = try location.makeClient()
         let agent = MachineAgent(
-            crew: Crew(machine: machine, slots: slots, endpoints: terms.endpoints.isEmpty ? nil : Set(terms.endpoints)),
+            crew: Crew(
+                machine: machine, run: surroundings.makeID(WorkerID.self).description, slots: slots, endpoints: terms.endpoints.isEmpty ? nil : Set(terms.endpoints)),
             gateway: AgentConnection(client: client, base: location.url), key: key, host: ProcessInfo.processInfo.hostName, data: data,
             surroundings: surroundings, logger: logger, makeCommand: { command(for: $0, data, hasGPUs: !gpus.isEmpty) })
         let group = ServiceGroup(

@@ -18,6 +18,10 @@ final class MachineAgent: Service {
     private struct State {
         var crew: Crew
         var processes: [String: WorkerProcess] = [:]
+        /// The last that was read.
+        var key: String?
+        /// What the gateway said last, so that it is logged once.
+        var notes: [String]?
     }
 
     private let state: Mutex<State>
@@ -81,30 +85,42 @@ final class MachineAgent: Service {
 // What is said and heard.
 extension MachineAgent {
     private func converse(start: (MachineOrders.Worker) -> Void) async throws {
-        var failures = 0
+        var trouble = Trouble()
         while !state.withLock({ $0.crew.isDraining }) {
             let rings = bell.rings
             let report = state.withLock { $0.crew.report(host: host, waitSeconds: Self.pollSeconds) }
             do {
                 guard let orders = try await unlessRung(after: rings, { try await self.tell(report) }) else { continue }
-                if failures > 0 { logger.info("the gateway is there again") }
-                failures = 0
+                if trouble.failures > 0 { logger.info("the gateway is there again") }
+                trouble = Trouble(hasJoined: true)
                 follow(orders, after: report, start)
-            } catch let error as MillraceError where [.unauthorized, .forbidden, .invalidParameter].contains(error.code) {
-                throw error
             } catch is CancellationError {
                 return drain()
             } catch {
-                failures += 1
-                if failures == 1 { logger.warning("gateway not reached; the workers go on", metadata: ["error": "\(error)"]) }
-                let wait = min(.milliseconds(250) * (1 << min(failures, 10)), .seconds(15)) * (0.5 + 0.5 * surroundings.fraction())
+                if let refusal = JoinRefusal.reason(for: error, at: gateway.base, hasJoined: trouble.hasJoined) { throw refusal }
+                if try trouble.shallWarn(of: error, at: surroundings.now()) {
+                    logger.warning("gateway not reached; the workers go on", metadata: ["error": "\(error)"])
+                }
+                let wait = min(.milliseconds(250) * (1 << min(trouble.failures, 10)), .seconds(15)) * (0.5 + 0.5 * surroundings.fraction())
                 _ = try? await unlessRung(after: rings) { try await self.surroundings.sleep(wait) }
             }
         }
     }
 
     private func tell(_ report: MachineReport) async throws -> MachineOrders {
-        try await gateway.tell(report, key: key.read())
+        try await gateway.tell(report, key: currentKey())
+    }
+
+    /// A file that is just being written shows no key for a moment.
+    private func currentKey() throws -> String {
+        do {
+            let text = try key.read()
+            state.withLock { $0.key = text }
+            return text
+        } catch {
+            guard let known = state.withLock({ $0.key }) else { throw error }
+            return known
+        }
     }
 
     private func tellOnce() async {
@@ -119,10 +135,12 @@ extension MachineAgent {
 
     private func follow(_ orders: MachineOrders, after report: MachineReport, _ start: (MachineOrders.Worker) -> Void) {
         let actions = state.withLock { state in
+            for note in orders.notes ?? [] where state.notes != orders.notes { logger.warning("\(note)") }
+            state.notes = orders.notes
             state.crew.wasHeard(report)
             let actions = state.crew.follow(orders, at: surroundings.now())
             // Before the process is there, so that a stop that comes first is not lost.
-            for case .start(let order) in actions { state.processes[order.instance] = WorkerProcess(key: (try? key.read()) ?? "") }
+            for case .start(let order) in actions { state.processes[order.instance] = WorkerProcess(key: state.key ?? "") }
             return actions
         }
         for action in actions {
@@ -200,6 +218,31 @@ extension MachineAgent {
             if state.withLock({ $0.crew.isEmpty }) { return }
             await bell.wait(after: rings)
         }
+    }
+}
+
+/// What an agent remembers of a gateway that it does not reach.
+struct Trouble {
+    private static let warnEvery: Duration = .seconds(300)
+    /// Longer than an agent that was killed speaks for this machine.
+    private static let conflictMax: Duration = .seconds(45)
+
+    var hasJoined = false
+    private(set) var failures = 0
+    private var warnedAt: Timestamp?
+    private var conflictSince: Timestamp?
+
+    init(hasJoined: Bool = false) { self.hasJoined = hasJoined }
+
+    /// - Throws: the error, when another agent has this machine's name and keeps it.
+    mutating func shallWarn(of error: any Error, at now: Timestamp) throws -> Bool {
+        failures += 1
+        let isConflict = (error as? MillraceError)?.code == .stateConflict
+        if isConflict, now.since(conflictSince ?? now) > Self.conflictMax { throw error }
+        conflictSince = isConflict ? conflictSince ?? now : nil
+        if let warnedAt, now.since(warnedAt) < Self.warnEvery { return false }
+        warnedAt = now
+        return true
     }
 }
 

@@ -16,9 +16,11 @@ struct WorkerAccess: Sendable, Equatable {
         self.init(key: record.id, endpoints: record.endpoints.map(Set.init))
     }
 
+    func serves(_ endpoint: String) -> Bool { endpoints?.contains(endpoint) ?? true }
+
     /// - Throws: `forbidden`.
     func check(_ endpoint: String) throws {
-        guard endpoints?.contains(endpoint) ?? true else {
+        guard serves(endpoint) else {
             throw MillraceError(.forbidden, "this worker key is not for the endpoint \"\(endpoint)\"", hint: "millrace keys create --worker --endpoint \(endpoint)")
         }
     }

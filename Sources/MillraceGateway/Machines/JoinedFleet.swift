@@ -23,15 +23,18 @@ public final class JoinedFleet: Fleet {
     private let ended = AsyncStream<FleetInterruption>.makeStream(bufferingPolicy: .bufferingNewest(1024))
     private let device: @Sendable (_ endpoint: String) -> DeviceChoice
     private let drainLimit: @Sendable (_ endpoint: String) -> Duration
+    private let registry: any WorkerRegistry
     private let surroundings: Surroundings
 
     /// - Parameters:
     ///   - device: where an endpoint's models may compute; says which slots its workers take.
     ///   - drainLimit: how long a worker of an endpoint may take to stop before it is killed.
+    ///   - registry: the workers that the store knows, whichever agent started them.
     public init(
         device: @escaping @Sendable (_ endpoint: String) -> DeviceChoice, drainLimit: @escaping @Sendable (_ endpoint: String) -> Duration,
-        surroundings: Surroundings
+        registry: any WorkerRegistry, surroundings: Surroundings
     ) {
+        self.registry = registry
         self.device = device
         self.drainLimit = drainLimit
         self.surroundings = surroundings
@@ -42,10 +45,7 @@ public final class JoinedFleet: Fleet {
 
     /// Counts workers of joined machines that an earlier gateway knew, until their agents speak or stay silent.
     public func expect(_ workers: [WorkerRecord]) {
-        let instances = workers.map {
-            FleetInstance(id: $0.instance, endpoint: $0.endpoint, variant: $0.variant, phase: .running, startedAt: $0.startedAt)
-        }
-        state.withLock { $0.ledger.expect(instances, at: surroundings.now()) }
+        state.withLock { $0.ledger.expect(workers.map(FleetInstance.init), at: surroundings.now()) }
     }
 
     public func reconcile(_ target: FleetTarget) async throws {
@@ -64,12 +64,33 @@ public final class JoinedFleet: Fleet {
     }
 
     public func instances() async throws -> [FleetInstance] {
-        let (instances, lost) = state.withLock { state in
-            let lost = state.ledger.sweep(at: surroundings.now())
-            return (state.ledger.places.values.map(\.info).sorted { $0.id < $1.id }, lost)
-        }
-        for interruption in lost { ended.continuation.yield(interruption) }
-        return instances
+        if state.withLock({ $0.ledger.look(at: surroundings.now()) }) { try await sweep() }
+        return state.withLock { $0.ledger.places.values.map(\.info).sorted { $0.id < $1.id } }
+    }
+
+    private func sweep() async throws {
+        let known = try await known()
+        let (gone, outOfReach) = state.withLock { $0.ledger.sweep(at: surroundings.now(), known: known) }
+        // What they hold is given back before they are told to be gone: a network that is cut is no job's fault.
+        defer { tell(gone) }
+        for id in outOfReach { if let worker = known[id] { try await registry.deregister(worker.id) } }
+        try await drain(known)
+    }
+
+    private func known() async throws -> [InstanceID: WorkerRecord] {
+        Dictionary(try await registry.workers().map { ($0.instance, $0) }) { $1 }
+    }
+
+    /// Those that finish without an agent, and those of machines that stop, take no more work.
+    private func drain(_ known: [InstanceID: WorkerRecord]) async throws {
+        let leaving = state.withLock { state in Set(state.ledger.places.values.map(\.machine)).reduce(into: Set()) { $0.formUnion(state.ledger.leaving($1)) } }
+        let workers = leaving.compactMap { known[$0] }.filter { !$0.draining }.map(\.id)
+        if !workers.isEmpty { try await registry.drain(workers) }
+    }
+
+    private func tell(_ interruptions: [FleetInterruption]) {
+        for interruption in interruptions { ended.continuation.yield(interruption) }
+        if !interruptions.isEmpty { wakeAll() }
     }
 
     public func interruptions() -> AsyncStream<FleetInterruption> { ended.stream }
@@ -82,21 +103,26 @@ public final class JoinedFleet: Fleet {
 
 // What agents say and are told.
 extension JoinedFleet {
-    /// Takes a report.
-    /// - Returns: the workers of a machine that is about to stop: they shall take no more work.
-    func hear(_ report: MachineReport, from access: WorkerAccess) throws -> [InstanceID] {
+    /// Takes a report. The workers of a machine that is about to stop, and those that lost their agent, shall take no more work.
+    func hear(_ report: MachineReport, from access: WorkerAccess) async throws {
+        let known = try await known()
         let (interruptions, onRoom) = try state.withLock { state in
             let before = state.ledger.machines[report.machine]
-            for worker in report.ended where !worker.atRisk.isEmpty && state.atRisk.count < 1024 {
+            let interruptions = try state.ledger.hear(report, from: access, known: known, at: surroundings.now())
+            let ended = Set(interruptions.map(\.instance))
+            for worker in report.ended where ended.contains(worker.instance) && !worker.atRisk.isEmpty && state.atRisk.count < 1024 {
                 state.atRisk[worker.instance] = Set(worker.atRisk.prefix(10_000))
             }
-            let interruptions = try state.ledger.hear(report, from: access, at: surroundings.now())
             return (interruptions, state.ledger.machines[report.machine]?.mayHaveMoreRoom(than: before) == true ? state.onRoom : nil)
         }
         onRoom?()
-        for interruption in interruptions { ended.continuation.yield(interruption) }
-        if !interruptions.isEmpty { wakeAll() }
-        return report.isDraining ? report.workers.map(\.instance) : []
+        tell(interruptions)
+        try await drain(known)
+    }
+
+    /// Whether an instance of this name may serve an endpoint: one that was ordered serves what it was ordered for.
+    func mayRegister(_ instance: InstanceID, for endpoint: String) -> Bool {
+        state.withLock { $0.ledger.places[instance].map { $0.info.endpoint == endpoint } ?? true }
     }
 
     /// Waits until something else ought to run on the machine than it reports, at most for `limit`.

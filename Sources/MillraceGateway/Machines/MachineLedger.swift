@@ -1,5 +1,6 @@
 import MillraceCloud
 import MillraceCore
+import MillraceQueue
 import MillraceWire
 
 /// Which machines have joined and what runs on them: a value that is told what happens, and when.
@@ -7,7 +8,8 @@ import MillraceWire
 /// Nothing of it is kept: agents say everything again with each report, so a gateway that starts anew knows all within a moment.
 struct MachineLedger: Sendable {
     struct Machine: Sendable {
-        /// `nil`: not heard of yet.
+        /// Which start of its agent speaks for it; `nil`: none has yet.
+        var run: String?
         var key: KeyID?
         var slots: MachineReport.Slots
         /// What it may serve; `nil`: everything.
@@ -18,6 +20,8 @@ struct MachineLedger: Sendable {
     struct Place: Sendable {
         var info: FleetInstance
         var machine: String
+        /// Which start of the agent looks after it. Where that is not the one that speaks for the machine, it finishes on its own.
+        var run: String?
         var gpu: String?
         /// The agent has said that it runs, so that its absence from a report means something.
         var isReported: Bool
@@ -29,12 +33,17 @@ struct MachineLedger: Sendable {
     static let patience: Duration = .seconds(15)
     /// The workers of an agent that was silent for so long are taken for lost. If they live, they are welcome again.
     static let silenceMax: Duration = .seconds(30)
-    private static let endedMax = 1024
+    /// Who looks at the ledger does so all the time: after a longer gap it stood still itself, and the silence says nothing.
+    static let gapMax: Duration = .seconds(5)
+    private static let rememberedMax = 1024
 
     private(set) var machines: [String: Machine] = [:]
     private(set) var places: [InstanceID: Place] = [:]
     /// The last that ended: an end that is told twice counts once.
     private var ended: [InstanceID] = []
+    /// The last whose machines fell silent: they may come back.
+    private var lost: [FleetInstance] = []
+    private var lookedAt: Timestamp?
 
     static func machine(of instance: InstanceID) -> String? {
         guard instance.hasPrefix(prefix) else { return nil }
@@ -46,90 +55,153 @@ struct MachineLedger: Sendable {
     mutating func expect(_ instances: [FleetInstance], at now: Timestamp) {
         for info in instances {
             guard let machine = Self.machine(of: info.id), places[info.id] == nil else { continue }
-            places[info.id] = Place(info: info, machine: machine, gpu: nil, isReported: true)
+            places[info.id] = Place(info: info, machine: machine, run: nil, gpu: nil, isReported: true)
             if machines[machine] == nil {
                 machines[machine] = Machine(
-                    key: nil, slots: .init(cpu: 0, gpus: []), endpoints: [], isDraining: false, seenAt: now)
+                    run: nil, key: nil, slots: .init(cpu: 0, gpus: []), endpoints: [], isDraining: false, seenAt: now)
             }
         }
     }
 
-    /// - Throws: `forbidden` when a machine of this name, with another key, is there already.
-    mutating func hear(_ report: MachineReport, from access: WorkerAccess, at now: Timestamp) throws -> [FleetInterruption] {
-        if let known = machines[report.machine], let key = known.key, key != access.key,
-            now.since(known.seenAt) < Self.silenceMax
+    /// Takes a report. A new start of an agent knows nothing of the workers of the one before: those that the store knows finish on their own.
+    /// - Parameter known: the workers that the store knows.
+    /// - Throws: `state_conflict` while another agent of this name is heard.
+    mutating func hear(
+        _ report: MachineReport, from access: WorkerAccess, known: [InstanceID: WorkerRecord], at now: Timestamp
+    ) throws -> [FleetInterruption] {
+        if let machine = machines[report.machine], let run = machine.run, run != report.run,
+            now.since(machine.seenAt) <= (machine.key == access.key ? Self.patience : Self.silenceMax)
         {
             throw MillraceError(
-                .forbidden, "a machine called \"\(report.machine)\" has joined with another key", hint: "give this one another name with --name")
+                .stateConflict, "another agent speaks for the machine \"\(report.machine)\"",
+                hint: "give this machine another name with --name; an agent that was killed is forgotten after \(Self.silenceMax.components.seconds) s")
         }
         let allowed = [access.endpoints, report.endpoints.map(Set.init)].compactMap { $0 }
         machines[report.machine] = Machine(
-            key: access.key, slots: report.slots, endpoints: allowed.isEmpty ? nil : allowed.dropFirst().reduce(allowed[0]) { $0.intersection($1) },
+            run: report.run, key: access.key, slots: report.slots,
+            endpoints: allowed.isEmpty ? nil : allowed.dropFirst().reduce(allowed[0]) { $0.intersection($1) },
             isDraining: report.isDraining, seenAt: now)
         var interruptions: [FleetInterruption] = []
-        for worker in report.ended where Self.machine(of: worker.instance) == report.machine {
+        for worker in report.ended {
+            guard let info = subject(worker.instance, of: report, access, known) else { continue }
             let isPlanned = worker.status == "exit 0" || worker.wasStopping && worker.status.hasPrefix("signal")
             interruptions += end(
-                worker.instance, worker.endpoint, worker.variant,
-                .ended(status: worker.status, expected: isPlanned, stderrTail: String(worker.stderrTail.suffix(8192))))
+                info, .ended(status: String(worker.status.prefix(256)), expected: isPlanned, stderrTail: String(worker.stderrTail.suffix(8192))))
         }
-        for worker in report.workers where Self.machine(of: worker.instance) == report.machine { note(worker, on: report.machine) }
-        let running = Set(report.workers.map(\.instance))
-        for (id, place) in places where place.machine == report.machine && place.isReported && !running.contains(id) {
-            interruptions += end(id, place.info.endpoint, place.info.variant, .ended(status: "gone", expected: place.isStopping, stderrTail: ""))
+        for worker in report.workers {
+            if let info = subject(worker.instance, of: report, access, known) { note(worker, info, of: report) }
         }
+        interruptions += missing(in: report, access, known)
         // An agent that stops and has nothing left says so once, and is gone.
-        if report.isDraining, running.isEmpty {
+        if report.isDraining, report.workers.isEmpty {
             machines[report.machine] = nil
-            for (id, place) in places where place.machine == report.machine { places[id] = nil }
+            for (id, place) in places where place.machine == report.machine && place.run == report.run { places[id] = nil }
         }
         return interruptions
     }
 
-    private mutating func note(_ worker: MachineReport.RunningWorker, on machine: String) {
-        var place =
-            places[worker.instance]
-            ?? Place(
-                info: FleetInstance(
-                    id: worker.instance, endpoint: worker.endpoint, variant: worker.variant, phase: .running, startedAt: worker.startedAt),
-                machine: machine, gpu: worker.gpu, isReported: true)
-        place.isReported = true
-        place.gpu = worker.gpu
-        place.isStopping = place.isStopping || worker.isStopping || !maySend(worker.endpoint, to: machine)
-        place.info.phase = place.isStopping ? .stopping : .running
-        places[worker.instance] = place
+    /// The instance that a report speaks of, as it was ordered or registered. `nil` when nobody knows it, or when it is none of this agent's
+    /// business: the work of endpoints that the key is not for.
+    private func subject(
+        _ id: InstanceID, of report: MachineReport, _ access: WorkerAccess, _ known: [InstanceID: WorkerRecord]
+    ) -> FleetInstance? {
+        guard Self.machine(of: id) == report.machine else { return nil }
+        if let place = places[id], place.run == report.run { return place.info }
+        guard let info = places[id]?.info ?? lost.first(where: { $0.id == id }) ?? known[id].map(FleetInstance.init) else { return nil }
+        return access.serves(info.endpoint) ? info : nil
     }
 
-    private mutating func end(
-        _ id: InstanceID, _ endpoint: String, _ variant: String, _ reason: FleetInterruption.Reason
+    private mutating func note(_ worker: MachineReport.RunningWorker, _ info: FleetInstance, of report: MachineReport) {
+        var place = places[info.id] ?? Place(info: info, machine: report.machine, run: report.run, gpu: worker.gpu, isReported: true)
+        place.run = report.run
+        place.isReported = true
+        place.gpu = worker.gpu
+        place.isStopping = place.isStopping || worker.isStopping || !maySend(info.endpoint, to: report.machine)
+        place.info.phase = place.isStopping ? .stopping : .running
+        places[info.id] = place
+    }
+
+    /// What ought to be in a report and is not.
+    private mutating func missing(
+        in report: MachineReport, _ access: WorkerAccess, _ known: [InstanceID: WorkerRecord]
     ) -> [FleetInterruption] {
-        places[id] = nil
-        guard !ended.contains(id) else { return [] }
-        ended.append(id)
-        if ended.count > Self.endedMax { ended.removeFirst() }
-        return [FleetInterruption(instance: id, endpoint: endpoint, variant: variant, reason: reason)]
+        let running = Set(report.workers.map(\.instance))
+        var interruptions: [FleetInterruption] = []
+        for (id, place) in places where place.machine == report.machine && !running.contains(id) {
+            if place.run == report.run {
+                guard place.isReported else { continue }
+                interruptions += end(place.info, .ended(status: "gone", expected: place.isStopping, stderrTail: ""))
+            } else if access.serves(place.info.endpoint) {
+                if known[id] == nil { interruptions += end(place.info, Self.endedAlone) } else { orphan(id) }
+            }
+        }
+        return interruptions
+    }
+
+    private static let endedAlone = FleetInterruption.Reason.ended(status: "ended after its agent", expected: true, stderrTail: "")
+
+    /// Its agent is gone: it finishes what it holds, and keeps its slot until the store knows it no more.
+    private mutating func orphan(_ id: InstanceID) {
+        places[id]?.run = nil
+        places[id]?.isStopping = true
+        places[id]?.info.phase = .stopping
+    }
+
+    private func isOrphan(_ place: Place) -> Bool {
+        machines[place.machine].map { $0.run != place.run } ?? true
+    }
+
+    /// The workers of a machine that shall take no more work: all of one that stops, and those that finish on their own.
+    func leaving(_ machine: String) -> Set<InstanceID> {
+        let isDraining = machines[machine]?.isDraining ?? true
+        return Set(places.values.filter { $0.machine == machine && (isDraining || $0.isStopping && isOrphan($0)) }.map(\.info.id))
+    }
+
+    private mutating func end(_ info: FleetInstance, _ reason: FleetInterruption.Reason) -> [FleetInterruption] {
+        places[info.id] = nil
+        guard !ended.contains(info.id) else { return [] }
+        ended.append(info.id)
+        if ended.count > Self.rememberedMax { ended.removeFirst() }
+        return [FleetInterruption(instance: info.id, endpoint: info.endpoint, variant: info.variant, reason: reason)]
     }
 
     /// What ought to run on a machine.
     func wanted(on machine: String) -> [Place] {
-        guard machines[machine]?.isDraining == false else { return [] }
-        return places.values.filter { $0.machine == machine && !$0.isStopping }.sorted { $0.info.id < $1.info.id }
+        guard let known = machines[machine], !known.isDraining else { return [] }
+        return places.values.filter { $0.machine == machine && $0.run == known.run && !$0.isStopping }.sorted { $0.info.id < $1.info.id }
     }
 
-    /// Lets workers of silent agents go.
-    mutating func sweep(at now: Timestamp) -> [FleetInterruption] {
-        var interruptions: [FleetInterruption] = []
+    /// Says that somebody looks.
+    /// - Returns: whether it is time to sweep.
+    mutating func look(at now: Timestamp) -> Bool {
+        if let gap = lookedAt.map({ now.since($0) }), gap > Self.gapMax {
+            for name in machines.keys { machines[name]!.seenAt = min(now, machines[name]!.seenAt + gap) }
+        }
+        lookedAt = now
+        return machines.values.contains { now.since($0.seenAt) > Self.silenceMax } || places.values.contains(where: isOrphan)
+    }
+
+    /// Lets workers of silent agents go, but for those that the store hears: these finish on their own, until it knows them no more.
+    /// - Returns: those that are gone, and those of them that are only out of reach.
+    mutating func sweep(at now: Timestamp, known: [InstanceID: WorkerRecord]) -> (ended: [FleetInterruption], outOfReach: [InstanceID]) {
+        var (interruptions, outOfReach): ([FleetInterruption], [InstanceID]) = ([], [])
+        for (id, place) in places where isOrphan(place) && known[id] == nil { interruptions += end(place.info, Self.endedAlone) }
         for (name, machine) in machines where now.since(machine.seenAt) > Self.silenceMax {
             machines[name] = nil
-            for (id, place) in places where place.machine == name {
+            for (id, place) in places where place.machine == name && place.run == machine.run {
+                if let worker = known[id], now.since(worker.seenAt) <= Self.silenceMax {
+                    orphan(id)
+                    continue
+                }
                 interruptions += end(
-                    id, place.info.endpoint, place.info.variant,
-                    .ended(status: "its machine \"\(name)\" is not heard of any more", expected: true, stderrTail: ""))
-                // It may come back.
+                    place.info, .ended(status: "its machine \"\(name)\" is not heard of any more", expected: true, stderrTail: ""))
+                outOfReach.append(id)
                 ended.removeAll { $0 == id }
+                lost.append(place.info)
+                if lost.count > Self.rememberedMax { lost.removeFirst() }
             }
         }
-        return interruptions
+        return (interruptions, outOfReach)
     }
 
     /// Stops what is to retire, and places what is missing where there is room.
@@ -146,7 +218,7 @@ struct MachineLedger: Sendable {
         while missing > 0, let (machine, gpu) = room(for: target.endpoint, device: device, at: now) {
             let info = FleetInstance(
                 id: "\(Self.prefix)\(machine):\(makeID())", endpoint: target.endpoint, variant: target.variant, phase: .starting, startedAt: now)
-            places[info.id] = Place(info: info, machine: machine, gpu: gpu, isReported: false)
+            places[info.id] = Place(info: info, machine: machine, run: machines[machine]?.run, gpu: gpu, isReported: false)
             missing -= 1
         }
         return max(0, missing)
@@ -172,5 +244,11 @@ struct MachineLedger: Sendable {
         }
         guard device != .gpu, let best = free.filter({ $0.cpu > 0 }).max(by: { $0.cpu < $1.cpu }) else { return nil }
         return (best.name, nil)
+    }
+}
+
+extension FleetInstance {
+    init(_ worker: WorkerRecord) {
+        self.init(id: worker.instance, endpoint: worker.endpoint, variant: worker.variant, phase: .running, startedAt: worker.startedAt)
     }
 }

@@ -14,18 +14,36 @@ final class ModelShelf: Sendable {
         var stamps: [String]
         var listing: ModelListing
     }
-    private let known = Mutex<[String: Known]>([:])
+    private struct State {
+        var known: [String: Known] = [:]
+        /// What is being read now: many workers that start at once ask for the same.
+        var reading: [String: Task<ModelListing, any Error>] = [:]
+    }
+    private let state = Mutex(State())
 
-    /// The files of a folder. Their bytes are read only when something has changed since the last time.
+    /// The files of a folder. Their bytes are read only when something has changed since the last time, and once for all who ask meanwhile:
+    /// whoever hung up before a large model was read finds it read the next time.
     func listing(of folder: String, version: String) async throws -> ModelListing {
-        try await NIOThreadPool.singleton.runIfActive {
-            let paths = try Self.paths(in: folder)
-            let stamps = paths.map { Self.stamp(folder + "/" + $0) }
-            if let known = self.known.withLock({ $0[version] }), known.stamps == stamps { return known.listing }
-            let listing = ModelListing(version: version, files: try paths.map { try Self.file($0, in: folder) })
-            self.known.withLock { $0[version] = Known(stamps: stamps, listing: listing) }
-            return listing
+        let task = state.withLock { state in
+            if let task = state.reading[version] { return task }
+            // Unstructured: it is not one caller's.
+            let task = Task {
+                defer { self.state.withLock { $0.reading[version] = nil } }
+                return try await NIOThreadPool.singleton.runIfActive { try self.read(folder, version) }
+            }
+            state.reading[version] = task
+            return task
         }
+        return try await task.value
+    }
+
+    private func read(_ folder: String, _ version: String) throws -> ModelListing {
+        let paths = try Self.paths(in: folder)
+        let stamps = paths.map { Self.stamp(folder + "/" + $0) }
+        if let known = state.withLock({ $0.known[version] }), known.stamps == stamps { return known.listing }
+        let listing = ModelListing(version: version, files: try paths.map { try Self.file($0, in: folder) })
+        state.withLock { $0.known[version] = Known(stamps: stamps, listing: listing) }
+        return listing
     }
 
     /// The regular files of a folder by their paths in it, without hidden ones and byte code. Links to files count as files; links

@@ -14,6 +14,7 @@ struct WorkerRoutes: Sendable {
     let signer: BlobURLSigner
     let endpoints: EndpointDirectory
     let known: KnownWorkers
+    let joined: JoinedFleet?
     let surroundings: Surroundings
     let leaseDuration: Duration
     let heartbeat: Duration
@@ -35,6 +36,9 @@ struct WorkerRoutes: Sendable {
         let body = try await request.json(RegisterRequest.self, bytesMax: bytesMax)
         try context.principal.worker?.check(body.endpoint, instance: body.instance)
         if context.principal.worker != nil { try await checkHolder(of: body.worker, context) }
+        guard joined?.mayRegister(body.instance, for: body.endpoint) ?? true else {
+            throw MillraceError(.forbidden, "\(body.instance) was ordered for another endpoint")
+        }
         let endpoint = try endpoints.endpoint(named: body.endpoint)
         guard body.variant == endpoint.variant else {
             throw MillraceError(.endpointUnknown, "\"\(endpoint.name)\" has no variant \"\(body.variant)\"", hint: "variants: \(endpoint.variant)")

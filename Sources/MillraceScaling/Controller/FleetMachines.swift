@@ -47,10 +47,15 @@ final class FleetMachines: Sendable {
         }
     }
 
+    /// What is not configured has no state that is kept: a fleet may speak of workers of an endpoint that is gone.
     @discardableResult
     func update<Value>(_ key: FleetKey, at now: Timestamp, _ body: (inout FleetStateMachine) -> Value) -> Value {
         state.withLock { state in
-            body(&state.machines[key, default: FleetStateMachine(endpoint: key.endpoint, variant: key.variant, at: now)])
+            guard keys.contains(key) else {
+                var passing = FleetStateMachine(endpoint: key.endpoint, variant: key.variant, at: now)
+                return body(&passing)
+            }
+            return body(&state.machines[key, default: FleetStateMachine(endpoint: key.endpoint, variant: key.variant, at: now)])
         }
     }
 

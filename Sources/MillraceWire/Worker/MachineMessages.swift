@@ -61,6 +61,9 @@ public struct MachineReport: Sendable, Codable, Equatable {
 
     /// The machine's name: `a-z`, `0-9` and `-`, at most 63. It stays the same when the agent or the machine starts again.
     public var machine: String
+    /// Made anew with each start of the agent: two that call themselves the same are told apart by it, and so are the workers of an agent
+    /// that is gone. At most 64 bytes.
+    public var run: String
     public var host: String
     public var slots: Slots
     /// The endpoints that it will serve; absent: all that its key may.
@@ -73,10 +76,11 @@ public struct MachineReport: Sendable, Codable, Equatable {
     public var waitSeconds: Double
 
     public init(
-        machine: String, host: String, slots: Slots, endpoints: [String]?, isDraining: Bool, workers: [RunningWorker], ended: [EndedWorker],
+        machine: String, run: String, host: String, slots: Slots, endpoints: [String]?, isDraining: Bool, workers: [RunningWorker], ended: [EndedWorker],
         waitSeconds: Double
     ) {
         self.machine = machine
+        self.run = run
         self.host = host
         self.slots = slots
         self.endpoints = endpoints
@@ -118,8 +122,13 @@ public struct MachineOrders: Sendable, Codable, Equatable {
         }
     }
     public var workers: [Worker]
+    /// What the owner of the machine should know, such as an endpoint that does not exist; for its log.
+    public var notes: [String]?
 
-    public init(workers: [Worker]) { self.workers = workers }
+    public init(workers: [Worker], notes: [String]? = nil) {
+        self.workers = workers
+        self.notes = notes
+    }
 }
 
 /// `GET /v1/worker/models/{version}`: the files of a model's folder. Their bytes are at `.../files/{sha256}`.

@@ -60,7 +60,8 @@ struct ModelCache: Sendable {
         return lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFREG ? Int64(info.st_size) : nil
     }
 
-    /// `nil` when it is not there, or not whole.
+    /// `nil` when it is not there, or not whole. Digests were compared when the files came, and nobody but this user may write here: what is
+    /// looked at again is that they are there and have their sizes, since to read gigabytes would cost each start of a worker seconds.
     private func take(_ tree: ModelTree) throws -> ModelLoan? {
         let place = "\(folder)/trees/\(tree.digest)"
         guard FileManager.default.fileExists(atPath: place), let lock = FileLock(place + ".lock", LOCK_SH) else { return nil }

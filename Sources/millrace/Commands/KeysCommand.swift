@@ -36,6 +36,7 @@ struct Keys: AsyncParsableCommand {
                 try await worker
                 ? administration.createForWorkers(name: name, endpoints: endpoint) : administration.create(name: name, tenant: tenant)
             print(made.secret)
+            for warning in administration.warnings(about: endpoint) { FileHandle.standardError.write(Data("Warning: \(warning)\n".utf8)) }
             FileHandle.standardError.write(Data("Key \(made.key.id) for \"\(name)\". It is not shown again.\n".utf8))
         }
     }

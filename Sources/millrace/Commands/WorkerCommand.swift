@@ -21,7 +21,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
 /// How a worker elsewhere reaches its server.
 struct RemoteOptions: ParsableArguments {
-    @Option(help: "A file with the worker key, which is read each time that it is needed.") var keyFile: String?
+    @Option(help: "A file with the worker key. \"join\" reads it at each report, \"run\" once.") var keyFile: String?
     @Option(help: "A PEM file of certificates to trust in place of the system's.") var caFile: String?
     @Flag(help: "Allow http:// to another machine: the key and all data can be read on the way.") var insecure = false
     @Option(help: "The most bytes of models that are kept, for example 50GB.") var cacheMax = "50GB"

@@ -7,7 +7,7 @@ import Testing
 @Suite("The crew of a joined machine")
 struct CrewTests {
     private let now = Timestamp(milliseconds: 1_800_000_000_000)
-    private var crew = Crew(machine: "m", slots: .init(cpu: 1, gpus: ["0"]), endpoints: ["ocr"])
+    private var crew = Crew(machine: "m", run: "1", slots: .init(cpu: 1, gpus: ["0"]), endpoints: ["ocr"])
 
     private func order(_ number: String = "1", endpoint: String = "ocr", gpu: String? = nil, machine: String = "m") -> MachineOrders.Worker {
         .init(instance: "joined:\(machine):\(number)", endpoint: endpoint, variant: "a", gpu: gpu, drainSeconds: 60)

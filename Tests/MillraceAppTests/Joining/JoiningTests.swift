@@ -46,6 +46,52 @@ struct JoiningTests {
         withExtendedLifetime(folder) {}
     }
 
+    @Test("What can never work ends a join with a hint, and what may pass does not")
+    func refusals() throws {
+        let url = "https://example.com"
+        func reason(_ error: any Error, _ hasJoined: Bool = false) -> MillraceError? { JoinRefusal.reason(for: error, at: url, hasJoined: hasJoined) }
+        for hasJoined in [false, true] {
+            #expect(reason(MillraceError(.unauthorized, "no"), hasJoined)?.code == .unauthorized)
+            #expect(reason(MillraceError(.unavailable, "later"), hasJoined) == nil)
+        }
+        let missing = MillraceError(.notFound, "no route")
+        #expect(reason(missing)?.hint?.contains("/v1") == true && reason(missing, true) == nil)
+        let folder = try TemporaryDirectory("mr-join")
+        try "junk".write(toFile: folder.file("ca.pem"), atomically: true, encoding: .utf8)
+        let error = #expect(throws: MillraceError.self) { try GatewayLocation(url, caFile: folder.file("ca.pem")) }
+        #expect(error?.message.contains("holds no certificate") == true)
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test("A gateway that is away is warned of now and then, and a name that another agent keeps ends the join")
+    func trouble() throws {
+        var trouble = Trouble()
+        let (start, away) = (Timestamp(milliseconds: 0), MillraceError(.unavailable, "away"))
+        let warned = try (0..<600).filter { try trouble.shallWarn(of: away, at: start + .seconds($0)) }
+        #expect(warned == [0, 300])
+        let taken = MillraceError(.stateConflict, "taken")
+        _ = try trouble.shallWarn(of: taken, at: start + .seconds(700))
+        _ = try trouble.shallWarn(of: taken, at: start + .seconds(745))
+        #expect(throws: MillraceError.self) { try trouble.shallWarn(of: taken, at: start + .seconds(746)) }
+    }
+
+    @Test("An agent that starts leaves the files of workers that live, and removes those of the dead")
+    func scratch() throws {
+        let folder = try TemporaryDirectory("mr-join")
+        let data = try DataDirectory(folder.file("data"))
+        let names = ["joined:m:1", "joined:m:12", "joined:m:2"]
+        for name in names {
+            try FileManager.default.createDirectory(atPath: data.scratch(of: name), withIntermediateDirectories: true)
+            try "".write(toFile: data.atRisk(of: name), atomically: true, encoding: .utf8)
+        }
+        _ = try data.holdLife(of: names[1])
+        let life = try data.holdLife(of: names[0])
+        data.removeScratchOfTheDead()
+        let left = Set(try FileManager.default.contentsOfDirectory(atPath: data.path + "/scratch"))
+        #expect(left == ["joined-m-1", "joined-m-1.at-risk", "joined-m-1.life"])
+        withExtendedLifetime((folder, life)) {}
+    }
+
     @Test("A bell that rang before somebody waits is heard all the same")
     func bell() async {
         let bell = Bell()
@@ -80,6 +126,14 @@ struct JoiningTests {
         #expect(try await counts("here") == [0, 1])
         try await fleet.reconcile(FleetTarget(endpoint: "there", variant: "a", desired: 3))
         #expect(try await counts("there") == [1, 0])
+        // From the time before the choice; full machines are no reason to keep it.
+        try await local.reconcile(FleetTarget(endpoint: "there", variant: "a", desired: 1))
+        let old = try #require(try await local.instances().last { $0.endpoint == "there" })
+        await joined.refuse()
+        await #expect(throws: FleetProblem.self) {
+            try await fleet.reconcile(FleetTarget(endpoint: "there", variant: "a", desired: 3, retire: [old.id]))
+        }
+        #expect(try await counts("there") == [1, 0])
     }
 }
 
@@ -89,6 +143,9 @@ private actor FakeFleet: Fleet {
     let room: Int
     var running: [FleetInstance] = []
     var next = 0
+    private var refuses = false
+
+    func refuse() { refuses = true }
 
     init(prefix: String, room: Int) {
         self.prefix = prefix
@@ -104,6 +161,7 @@ private actor FakeFleet: Fleet {
                     startedAt: Surroundings.system.now()))
             next += 1
         }
+        if refuses { throw FleetProblem(.capacity, "full") }
     }
 
     func instances() async throws -> [FleetInstance] { running }

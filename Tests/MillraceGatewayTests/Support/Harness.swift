@@ -125,7 +125,7 @@ func withGateway(
     logger.logLevel = .critical
     let store = InMemoryStore(surroundings)
     let (queue, blobs, metrics) = (JobQueue(store, surroundings: surroundings), InMemoryBlobs(), PrometheusMetrics())
-    let joined = JoinedFleet(device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, surroundings: surroundings)
+    let joined = JoinedFleet(device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, registry: store, surroundings: surroundings)
     let gateway = try Gateway(
         configuration: configuration, queue: queue, blobs: blobs, joined: joined, prometheus: metrics, surroundings: surroundings, logger: logger)
     let scheme = configuration.tls == nil ? "http" : "https"
