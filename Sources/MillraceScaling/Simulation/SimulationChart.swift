@@ -4,12 +4,11 @@ import Foundation
 public enum SimulationChart {
     private static let width = 720.0
     private static let style = """
-        <style>
-        svg{--ink:#1f2933;--soft:#8794a1;--grid:#e4e8ec;--busy:#2f6f8f;--idle:#f0b55b;--start:#d98a7a;--wait:#8a4f9e;font:12px system-ui,sans-serif}
-        @media (prefers-color-scheme:dark){svg{--ink:#e6eaee;--soft:#8b97a3;--grid:#2c343c;--busy:#5aa7cc;--idle:#d9a048;--start:#c77767;--wait:#bb86cf}}
-        text{fill:var(--ink)} .soft{fill:var(--soft)} .grid{stroke:var(--grid)} .busy{fill:var(--busy)} .idle{fill:var(--idle)} .start{fill:var(--start)}
-        .wait{fill:none;stroke:var(--wait);stroke-width:1.5} .dot{fill:var(--busy)} .mark{fill:var(--start)}
-        .line{fill:none;stroke:var(--busy);stroke-width:2}
+        <style>svg{font:12px system-ui,sans-serif} .wait,.line{fill:none;stroke-width:1.5}
+        text{fill:#1f2933} .soft{fill:#8794a1} .grid{stroke:#e4e8ec} .busy,.dot{fill:#2f6f8f} .idle{fill:#f0b55b} .start,.mark{fill:#d98a7a}
+        .wait{stroke:#8a4f9e} .line{stroke:#2f6f8f}
+        @media (prefers-color-scheme:dark){text{fill:#e6eaee} .soft{fill:#8b97a3} .grid{stroke:#2c343c} .busy,.dot{fill:#5aa7cc} .idle{fill:#d9a048} .start,.mark{fill:#c77767}
+        .wait{stroke:#bb86cf} .line{stroke:#5aa7cc}}
         </style>
         """
 
@@ -110,7 +109,7 @@ public enum SimulationChart {
     }
 
     private static func ticks(_ axis: (low: Double, high: Double)) -> [Double] {
-        let steps: [Double] = axis.high - axis.low > 1.5 ? [1] : [1, 2, 5]
+        let steps: [Double] = axis.high - axis.low > 2.5 ? [1] : [1, 2, 5]
         return (Int(axis.low) - 1...Int(axis.high) + 1).flatMap { power in steps.map { $0 * pow(10, Double(power)) } }
             .filter { log10($0) >= axis.low && log10($0) <= axis.high }
     }

@@ -34,10 +34,10 @@ public struct Simulator {
     var running = 0
 
     var workers: [SimulatedWorker] = []
-    private var freePlaces: [Int] = []
+    var freePlaces: [Int] = []
     /// Idle workers, the one that has been so longest in front; entries of those that are not any more are skipped.
-    private var idle: [(place: Int, generation: Int, since: Double)] = []
-    private var workerNumber: UInt64 = 0
+    var idle: [(place: Int, generation: Int, since: Double)] = []
+    var workerNumber: UInt64 = 0
     var census = Census()
 
     var demand = DemandHistory()
@@ -46,7 +46,7 @@ public struct Simulator {
     private var decidedAt = -Double.infinity
 
     private var serviceRandom: SeededRandom
-    private var fleetRandom: SeededRandom
+    var fleetRandom: SeededRandom
     var report: SimulationReport
 
     init(_ setup: SimulationSetup, _ subject: SimulatedPolicy) {
@@ -133,7 +133,7 @@ public struct Simulator {
     }
 
     /// Gives waiting jobs to idle workers: as in production, to the one that came last, so that the others may be let go.
-    private mutating func dispatch() {
+    mutating func dispatch() {
         while !queue.isEmpty, let last = idle.popLast() {
             let worker = workers[last.place]
             guard worker.generation == last.generation, !worker.isDraining, !worker.holdsWork, worker.idleSince == last.since else { continue }
@@ -149,7 +149,7 @@ public struct Simulator {
     }
 
     /// A worker takes what its next batch can hold.
-    private mutating func take(_ place: Int) {
+    mutating func take(_ place: Int) {
         guard setup.batching.itemsMax > 1 else {
             let job = lease()
             workers[place].jobs.append(job)
@@ -214,109 +214,17 @@ public struct Simulator {
         ask()
     }
 
-    private mutating func rest(_ place: Int) {
+    mutating func rest(_ place: Int) {
         census.busy -= 1
         census.idle += 1
         workers[place].idleSince = now
         idle.append((place, workers[place].generation, now))
     }
 
-    // MARK: Workers
-
-    mutating func startWorker() {
-        let place = freePlaces.popLast() ?? workers.count
-        if place == workers.count { workers.append(SimulatedWorker()) }
-        workerNumber += 1
-        workers[place].generation += 1
-        workers[place].phase = .starting
-        workers[place].id = WorkerID(high: 0, low: workerNumber)
-        workers[place].instance = "w\(workerNumber)"
-        workers[place].isDraining = false
-        workers[place].wantedAt = now
-        workers[place].planner = nil
-        census.starting += 1
-        report.starts += 1
-        let fleet = setup.fleet
-        let took = fleet.boot.draw(&fleetRandom) + fleet.pull.draw(&fleetRandom) + fleet.load.draw(&fleetRandom)
-        schedule(.ready, at: now + took, place: place)
-        if fleet.interruptionsPerHour > 0 {
-            schedule(.notice, at: now + fleetRandom.exponential() * 3600 / fleet.interruptionsPerHour, place: place)
-        }
-    }
-
-    private mutating func ready(_ place: Int) {
-        workers[place].phase = .serving
-        census.starting -= 1
-        let took = now - workers[place].wantedAt
-        demand.noteStart(took: .milliseconds(Int64((took * 1000).rounded())))
-        report.noteStart(took: took, waiting: queue.count)
-        census.busy += 1
-        if queue.isEmpty { rest(place) } else { take(place) }
-        ask()
-    }
-
-    /// The worker takes no more work; it goes when it holds none.
-    mutating func drain(_ place: Int) {
-        guard !workers[place].isDraining else { return }
-        workers[place].isDraining = true
-        switch workers[place].phase {
-        case .gone: break
-        case .starting:
-            census.starting -= 1
-            census.draining += 1
-            stop(place)
-        case .serving:
-            census.draining += 1
-            if workers[place].holdsWork {
-                census.busy -= 1
-            } else {
-                census.idle -= 1
-                stop(place)
-            }
-        }
-    }
-
-    private mutating func stop(_ place: Int) {
-        if workers[place].holdsWork { report.busyKills += 1 }
-        census.draining -= 1
-        settle(workers[place])
-        workers[place].phase = .gone
-        workers[place].generation += 1
-        freePlaces.append(place)
-    }
-
-    private mutating func settle(_ worker: SimulatedWorker) {
-        report.paidSeconds += now - worker.wantedAt
-    }
-
-    /// A spot notice: what the worker holds goes back at once, then it leaves.
-    private mutating func takeAway(_ place: Int) {
-        report.interruptions += 1
-        var held = workers[place].jobs
-        held += workers[place].planner?.removeAll() ?? []
-        let wasBusy = !held.isEmpty
-        workers[place].jobs.removeAll(keepingCapacity: true)
-        running -= held.count
-        report.givenBack += held.count
-        for job in held.reversed() { queue.prepend(job) }
-        if !workers[place].isDraining {
-            workers[place].isDraining = true
-            census.draining += 1
-            switch workers[place].phase {
-            case .starting: census.starting -= 1
-            case .serving where wasBusy: census.busy -= 1
-            default: census.idle -= 1
-            }
-        }
-        stop(place)
-        dispatch()
-        ask()
-    }
-
     // MARK: The policy
 
     /// Something happened that may change what is wanted.
-    private mutating func ask() {
+    mutating func ask() {
         guard case .events(let spacing) = subject.cadence else { return }
         lookAgain(at: max(now, decidedAt + spacing))
     }

@@ -13,8 +13,6 @@ import Testing
             var seen = observation(at: backlog.seconds, ready: backlog.ready, running: backlog.running, workers: busy(serving))
             seen.scaling = subject.scaling
             serving = subject.policy.decide(seen, &memory).desired
-            let drained = subject.policy.decide(seen).drain.count
-            _ = drained
             return serving
         }
     }

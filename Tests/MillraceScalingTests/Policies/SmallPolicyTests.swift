@@ -70,13 +70,18 @@ import Testing
     }
 
     @Test func `a configuration of an older version is read`() throws {
-        let old = #"{"drain":[60,0],"idle":[30,0],"max":3,"min":1,"targetWait":[5,0]}"#
-        let scaling = try MillraceJSON.decode(ScalingConfiguration.self, from: #"{"max":3,"min":1}"#)
-        #expect(scaling.max == 3 && scaling.policy == .targetWait(.seconds(10)) && scaling.idle == nil)
+        struct Older: Encodable {
+            var min = 1
+            var max = 3
+            var targetWait = Duration.seconds(5)
+            var idle = Duration.seconds(30)
+            var drain = Duration.seconds(60)
+        }
+        let scaling = try MillraceJSON.decode(ScalingConfiguration.self, from: MillraceJSON.encode(Older()))
+        #expect(scaling.min == 1 && scaling.max == 3 && scaling.policy == .targetWait(.seconds(5)) && scaling.idle == .seconds(30))
         var written = ScalingConfiguration()
         written.policy = .step([.init(from: 1, workers: 2)])
         written.schedule = [.init(from: 480, until: 1080, days: [.mon], min: 2)]
         #expect(try MillraceJSON.decode(ScalingConfiguration.self, from: MillraceJSON.encode(written)) == written)
-        _ = old
     }
 }
