@@ -87,15 +87,15 @@ struct ScalingTests {
     }
 
     @Test("A machine that joins, comes back or offers other slots is said to make room, and its next report is not")
-    func room() throws {
+    func room() async throws {
         let calls = Mutex(0)
-        let fleet = JoinedFleet(device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, surroundings: .system)
+        let fleet = JoinedFleet(device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, registry: InMemoryStore(.system), surroundings: .system)
         fleet.onRoom { calls.withLock { $0 += 1 } }
         let access = WorkerAccess(key: Surroundings.system.makeID())
         for (cpu, isDraining, expected) in [(1, false, 1), (1, false, 1), (2, false, 2), (2, true, 2)] {
             let report = MachineReport(
-                machine: "m", host: "h", slots: .init(cpu: cpu, gpus: []), endpoints: nil, isDraining: isDraining, workers: [], ended: [], waitSeconds: 0)
-            _ = try fleet.hear(report, from: access)
+                machine: "m", run: "r", host: "h", slots: .init(cpu: cpu, gpus: []), endpoints: nil, isDraining: isDraining, workers: [], ended: [], waitSeconds: 0)
+            try await fleet.hear(report, from: access)
             #expect(calls.withLock { $0 } == expected)
         }
     }
