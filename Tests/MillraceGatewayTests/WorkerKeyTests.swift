@@ -214,12 +214,13 @@ struct WorkerKeyTests {
     @Test("What a machine holds that fell silent goes back uncounted")
     func outOfReach() async throws {
         try await withGateway { gateway in
-            let clock = ManualClock(at: gateway.surroundings.now())
-            let fleet = JoinedFleet(
-                device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, registry: gateway.store, surroundings: clock.surroundings)
             _ = try await gateway.tell("/v1/worker/register", registration("pictures"))
             let id = try await gateway.send(.POST, "/v1/endpoints/pictures/jobs", ["content-type": "image/png"], Samples.png()).json(JobResource.self).id
             _ = try await gateway.tell("/v1/worker/lease", LeaseRequest(worker: worker, jobsMax: 1, waitSeconds: 0, held: []))
+            // From now on, whatever time all this has taken: the store counts by the real clock.
+            let clock = ManualClock(at: gateway.surroundings.now())
+            let fleet = JoinedFleet(
+                device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, registry: gateway.store, surroundings: clock.surroundings)
             fleet.expect(try await gateway.store.workers())
             for _ in 0..<8 {
                 _ = try await fleet.instances()

@@ -74,6 +74,10 @@ struct SimulateCommand: AsyncParsableCommand {
             console.note("wrote \(html)")
         }
         let all = curve + others
+        // What never started has no wait that the table could show.
+        for report in all where report.unfinished > 0 {
+            console.note("\(report.policy): \(report.unfinished) of \(report.accepted) jobs had not ended when the simulation did")
+        }
         if json { return try console.print(try MillraceJSON.string(answer(all, speeds), pretty: true)) }
         try console.print(Self.table(all))
         guard all.count <= 6 else { return }

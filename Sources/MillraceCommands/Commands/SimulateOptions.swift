@@ -32,8 +32,8 @@ struct SimulateJobs: ParsableArguments {
         guard [trace != nil, fromHistory != nil, workload != nil].count(where: { $0 }) <= 1 else {
             throw ValidationError("--trace, --from-history and --workload say each where the jobs come from: give one of them")
         }
-        guard stretch > 0, keep > 0, keep <= 1, perHour > 0 else {
-            throw ValidationError("--stretch and --per-hour are more than 0, --keep is more than 0 and at most 1")
+        guard stretch > 0, stretch <= 1e6, keep > 0, keep <= 1, perHour > 0, perHour <= 1e8 else {
+            throw ValidationError("--stretch (at most a million) and --per-hour (at most a hundred million) are more than 0, --keep is more than 0 and at most 1")
         }
     }
 
@@ -105,6 +105,9 @@ struct SimulateFleet: ParsableArguments {
     func validate() throws {
         guard min >= 0, max >= Swift.max(min, 1), batch >= 1, noise >= 0, interruptions >= 0, price >= 0, capacity ?? 1 > 0 else {
             throw ValidationError("--max is at least 1 and --min, --batch and --capacity at least 1; nothing is negative")
+        }
+        guard max <= 100_000, noise <= 10, interruptions <= 1e4, price.isFinite else {
+            throw ValidationError("--max is at most 100,000, --noise 10, --interruptions 10,000 an hour, and --price is a number")
         }
         if batchTimes != nil, times == nil { throw ValidationError("--batch-times is a list of size=time, as 1=100ms,8=300ms") }
     }
@@ -217,7 +220,7 @@ struct PolicyArgument: ExpressibleByArgument, Equatable {
             guard let wait = DurationArgument(argument: sides[1]) else { return nil }
             choice = .targetWait(wait.duration)
         case "backlogPerWorker":
-            guard let jobs = Double(sides[1]), jobs > 0 else { return nil }
+            guard let jobs = Double(sides[1]), jobs >= 0.001, jobs.isFinite else { return nil }
             choice = .backlogPerWorker(jobs)
         case "always":
             guard let workers = Int(sides[1]), workers >= 0 else { return nil }

@@ -71,6 +71,7 @@ public struct Simulator {
         decide()
         while true {
             let due = events.min
+            if coming != nil || !open.isEmpty { try check(next: min(coming?.at ?? .infinity, due?.at ?? .infinity)) }
             if let arrival = coming, arrival.at <= (due?.at ?? .infinity) {
                 advance(to: arrival.at)
                 arrive(arrival)
@@ -92,6 +93,21 @@ public struct Simulator {
         report.close(at: now)
         return report
     }
+
+    /// Some jobs never end: longer than their workers are there, or than anybody would wait.
+    private func check(next: Double) throws {
+        guard next == .infinity || next < Self.horizon else {
+            throw MillraceError(.invalidInput, "the simulation would run for more than 90 years", hint: "are times and durations in seconds?")
+        }
+        guard report.interruptions <= 1_000_000 + 1000 * report.accepted else {
+            throw MillraceError(
+                .invalidInput, "after \(report.interruptions) interruptions \(open.count) of \(report.accepted) jobs have not ended",
+                hint: "workers are taken away before they have started or a job has ended: fewer interruptions, quicker starts, shorter jobs")
+        }
+    }
+
+    /// Seconds; far enough for any plan, and near enough for times in milliseconds.
+    private static let horizon = 90 * 365 * 86_400.0
 
     private mutating func advance(to time: Double) {
         precondition(time >= now, "time goes forward")

@@ -83,6 +83,20 @@ import Testing
         #expect(report.timeline.intervals.allSatisfy { ($0.busy + $0.idle + $0.starting + $0.draining) / report.timeline.width <= 2.001 })
     }
 
+    @Test func `what can never end is told, and does not run for ever`() throws {
+        func run(_ arrivals: [Arrival], _ fleet: FleetModel) throws -> SimulationReport {
+            try Simulator.run(ListedArrivals(arrivals), SimulationSetup(service: ServiceModel(base: 1), fleet: fleet), targetWait(10))
+        }
+        #expect(throws: MillraceError.self) { try run([Arrival(at: 0, work: 1), Arrival(at: 1.7e18, work: 1)], fleet) }
+        #expect(throws: MillraceError.self) { try run([Arrival(at: 0, work: 1e300)], fleet) }
+        let taken = #expect(throws: MillraceError.self) {
+            try run([Arrival(at: 0, work: 72_000)], FleetModel(boot: .fixed(1), interruptionsPerHour: 3600))
+        }
+        #expect(taken?.message.contains("1 of 1 jobs have not ended") == true)
+        // A notice that is due in a thousand years is no reason.
+        #expect(try run([Arrival(at: 0, work: 1)], FleetModel(boot: .fixed(1), interruptionsPerHour: 1e-7)).finished == 1)
+    }
+
     @Test func `the timeline adds up to what was paid, in an amount of memory that does not grow`() throws {
         for days in [1.0, 8] {
             let report = try Simulator.run(
