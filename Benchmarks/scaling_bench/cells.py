@@ -15,7 +15,7 @@ def targets():
     value, all_targets = 0.3, []
     while value < 1200:
         all_targets.append(value)
-        value *= 1.02 if 15 < value < 50 else 1.2
+        value *= 1.02**0.5 if 15 < value < 50 else 1.2
     return all_targets
 
 

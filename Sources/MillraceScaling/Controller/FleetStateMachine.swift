@@ -183,7 +183,7 @@ public struct FleetStateMachine: Sendable, Equatable {
         let lines = end.stderrTail.split(separator: "\n")
         let last = lines.last { $0.hasPrefix("error: ") }.map { String($0.dropFirst(7)) } ?? lines.suffix(3).joined(separator: " ")
         problem = FleetProblem(kind, last.isEmpty ? words : "\(words): \(last.suffix(1000))")
-        backoff.failed(at: now)
+        backoff.failed(at: now, longest: kind == .crashLoop ? StartBackoff.longestOfReady : StartBackoff.longest)
     }
 
     /// Starting works. That says nothing of how long workers live.

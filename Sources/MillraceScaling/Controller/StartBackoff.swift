@@ -16,9 +16,10 @@ public struct StartBackoff: Sendable, Codable, Equatable {
         notBefore.flatMap { $0 > now ? min($0, now + Self.longest) : nil }
     }
 
-    public mutating func failed(at now: Timestamp) {
+    /// - Parameter longest: the pause is no longer than this.
+    public mutating func failed(at now: Timestamp, longest: Duration = Self.longest) {
         failures += 1
-        notBefore = now + min(.seconds(1) * (1 << min(failures - 1, 6)), Self.longest)
+        notBefore = now + min(.seconds(1) * (1 << min(failures - 1, 6)), longest)
     }
 
     /// Waits no longer, but if the next one fails as well, longer than before.
@@ -28,5 +29,7 @@ public struct StartBackoff: Sendable, Codable, Equatable {
         self = StartBackoff()
     }
 
-    private static let longest: Duration = .seconds(60)
+    public static let longest: Duration = .seconds(60)
+    /// Workers that become ready may do some work before they die.
+    public static let longestOfReady: Duration = .seconds(8)
 }
