@@ -218,6 +218,14 @@ import Testing
         #expect(Set(usage.map(\.day)) == [Day(of: start), Day(of: start + .seconds(86_400))])
     }
 
+    @Test func `a pause that lies further ahead than any is one of another clock, and holds nothing up`() {
+        let now = Timestamp(milliseconds: 1_767_225_600_000)
+        var backoff = StartBackoff()
+        backoff.failed(at: now)
+        #expect(backoff.waitsUntil(now) == now + .seconds(1))
+        #expect(backoff.waitsUntil(now - .seconds(3600)) == nil)
+    }
+
     @Test func `what is kept lets another go on: backoff, problem, usage of the day, and nothing counted twice`() throws {
         var machine = machine()
         let configure = { (scaling: inout ScalingConfiguration) in scaling.budget.gpuHoursPerDayMax = 10 }

@@ -207,6 +207,8 @@ public struct FleetStateMachine: Sendable, Equatable {
     /// serve beside them nobody knows whose job it was.
     private mutating func noteSurvivors(_ sight: FleetSight, jobsEnded: Int) {
         guard earlyDeaths > 0 else { return }
+        // A clock that was set back must not make all that come look older.
+        lastEarlyDeath = lastEarlyDeath.map { min($0, sight.observation.now) }
         let ready = sight.observation.workers.filter { !$0.isDraining }.compactMap { sight.readyAt[$0.instance] }
         let hasLived = ready.contains { isNewer($0) && sight.observation.now.since($0) > Self.provenAfter }
         if hasLived || jobsEnded > 0 && !ready.isEmpty && ready.allSatisfy(isNewer) { proven() }

@@ -12,8 +12,8 @@ public struct StartBackoff: Sendable, Codable, Equatable {
 
     /// When a new worker may be started; `nil`: now.
     public func waitsUntil(_ now: Timestamp) -> Timestamp? {
-        // A clock that was set back must not make it longer than it ever is.
-        notBefore.flatMap { $0 > now ? min($0, now + Self.longest) : nil }
+        // Further ahead than it ever is: the clock was set back.
+        notBefore.flatMap { $0 > now && $0 <= now + Self.longest ? $0 : nil }
     }
 
     /// - Parameter longest: the pause is no longer than this.

@@ -9,6 +9,7 @@ public struct PolicyMemory: Sendable, Codable, Equatable {
     private var beganAt: Timestamp?
     private var steppedUpAt: Timestamp?
     private var steppedDownAt: Timestamp?
+    private var askedAt: Timestamp?
     /// What the target-wait policy has learned.
     var learned: LearnedLevels?
 
@@ -21,6 +22,7 @@ public struct PolicyMemory: Sendable, Codable, Equatable {
 
     /// What was learned for this target and maximum; anew when they have changed. It is given back by setting ``learned``.
     mutating func takeLearned(target: Double, max: Int, arrivalsSeen: Int, at now: Timestamp) -> LearnedLevels {
+        begin(at: now)
         defer { learned = nil }
         if let learned, learned.target == target, learned.max == max { return learned }
         return LearnedLevels(target: target, max: max, arrivalsSeen: arrivalsSeen, at: now)
@@ -31,7 +33,7 @@ public struct PolicyMemory: Sendable, Codable, Equatable {
     mutating func stabilized(
         _ wanted: Int, current: Int, up: ScalingConfiguration.Pace, down: ScalingConfiguration.Pace, at now: Timestamp
     ) -> Int {
-        if beganAt == nil { beganAt = now }
+        begin(at: now)
         note(wanted, at: now, for: down.stabilization)
         guard wanted > current else {
             notAboveAt = now
@@ -41,6 +43,13 @@ public struct PolicyMemory: Sendable, Codable, Equatable {
         let step = Self.step(from: current, to: wanted, up, lastAt: steppedUpAt, now)
         if step > current { steppedUpAt = now }
         return step
+    }
+
+    /// Times to come would hold everything up until they have come: after the clock was set back, what was lately is not known.
+    private mutating func begin(at now: Timestamp) {
+        if let askedAt, askedAt.since(now) > .seconds(1) { self = PolicyMemory() }
+        askedAt = now
+        if beganAt == nil { beganAt = now }
     }
 
     private mutating func lowered(current: Int, _ down: ScalingConfiguration.Pace, at now: Timestamp) -> Int {

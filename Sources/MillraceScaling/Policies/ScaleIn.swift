@@ -29,8 +29,9 @@ extension VariantObservation {
     var serving: Int { workers.count { !$0.isDraining } }
     var limits: ClosedRange<Int> { scaling.min...max(scaling.min, scaling.max) }
 
-    /// The decision for so many workers, which are within the limits.
+    /// The decision for so many workers. The limits hold at once, whatever pace has led here.
     func decision(for wanted: Int, _ scaleIn: ScaleIn, lookAgainAt: Timestamp? = nil, reason: String) -> ScalingDecision {
+        let wanted = wanted.clamped(to: limits)
         let drain = scaleIn.drain(serving - wanted, of: workers)
         return ScalingDecision(
             desired: max(wanted, serving - drain.count), drain: drain, lookAgainAt: lookAgainAt, reason: reason)

@@ -26,6 +26,25 @@ import Testing
         }
     }
 
+    @Test(arguments: [ScalingConfiguration.PolicyChoice.backlogPerWorker(5), .targetWait(.seconds(10)), .step([.init(from: 1, workers: 2)])])
+    func `a clock that is set back holds nothing up`(choice: ScalingConfiguration.PolicyChoice) {
+        var memory = PolicyMemory()
+        func decide(_ seconds: Double, _ serving: Int) -> Int {
+            policy.decide(observation(at: seconds, ready: serving == 0 ? 1 : 0, workers: busy(serving)) { $0.policy = choice }, &memory).desired
+        }
+        #expect(decide(7200, 1) == 1)
+        #expect(decide(0, 0) > 0)
+        #expect(decide(1, 0) > 0)
+    }
+
+    @Test func `the minimum holds at once, however long more must have been wanted`() {
+        let seen = observation(ready: 0) {
+            ($0.min, $0.policy) = (2, .backlogPerWorker(5))
+            $0.up.stabilization = .seconds(180)
+        }
+        #expect(policy.decide(seen).desired == 2)
+    }
+
     @Test func `one step at a time, a minute apart`() {
         var memory = PolicyMemory()
         func decide(_ seconds: Double, _ serving: Int) -> Int {
