@@ -43,6 +43,7 @@ struct SimulateCommand: AsyncParsableCommand {
     func validate() throws {
         try jobs.validate()
         try fleet.validate()
+        _ = try policies.all(fleet)
     }
 
     func run() async throws {
