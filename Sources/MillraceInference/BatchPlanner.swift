@@ -84,10 +84,12 @@ public struct BatchPlanner<Item: Sendable>: Sendable {
         costMax = max(1, min(costMax, cost / 2))
     }
 
-    /// - Parameter preparing: how many items are being made, which will come when they are.
-    public mutating func next(at now: Timestamp, preparing: Int) -> Decision {
+    /// - Parameters:
+    ///   - preparing: how many items are being made, which will come when they are.
+    ///   - isRunning: whether an earlier batch still runs, and leaves room for another.
+    public mutating func next(at now: Timestamp, preparing: Int, isRunning: Bool = false) -> Decision {
         guard count > 0 else {
-            isIdle = true
+            isIdle = !isRunning
             return .idle
         }
         if !isFull, let oldest = queues.values.lazy.compactMap(\.first?.since).min(),

@@ -1,8 +1,9 @@
 import MillraceCore
 import Synchronization
 
-/// Collects items of many jobs into batches, runs them one batch at a time, and gives each item its outcome.
+/// Collects items of many jobs into batches, runs them one after the other, and gives each item its outcome.
 ///
+/// The next batch begins when the one before has ended, or when its runner says that it leaves a part of the device free.
 /// A batch that fails as a whole is run again in halves until the bad item is alone; items that others spoiled are
 /// answered as if they had been alone from the start.
 public final class ItemBatcher: Sendable {
@@ -32,8 +33,10 @@ public final class ItemBatcher: Sendable {
         var producers = 0
         /// The batch that was decided on and waits for its turn at the gate, less what was cancelled meanwhile.
         var entering: [Pending] = []
-        /// Items of the running batch that have no answer yet.
+        /// Items of the running batches that have no answer yet.
         var running: [ItemID: Answer] = [:]
+        /// When the last batch ended.
+        var ended: ContinuousClock.Instant?
         var closed = false
         var rest = Rest.none
 
@@ -46,6 +49,13 @@ public final class ItemBatcher: Sendable {
                 rest = .none
                 return true
             }
+        }
+
+        /// Whether the loop must look again, now that a batch has ended while nothing waited.
+        mutating func mustWakeAtEnd() -> Bool {
+            guard rest == .idle else { return false }
+            rest = .none
+            return true
         }
 
         /// An item that does not run yet, which will not.
@@ -179,22 +189,30 @@ public final class ItemBatcher: Sendable {
     /// Runs batches until the task is cancelled; then every item that still waits is answered as cancelled.
     public func run() async {
         defer { close() }
-        var hints = wake.makeAsyncIterator()
-        while !Task.isCancelled {
-            switch decide() {
-            case .run(let batch):
-                await runAtRisk(Set(batch.map(\.job)), alone: batch.contains(where: \.isAlone))
-            case .wait(let until):
-                await pause(until: until, &hints)
-            case .idle:
-                guard await hints.next() != nil else { return }
+        await withDiscardingTaskGroup { batches in
+            var hints = wake.makeAsyncIterator()
+            while !Task.isCancelled {
+                switch decide() {
+                case .run(let batch):
+                    let (turn, over) = AsyncStream<Void>.makeStream()
+                    batches.addTask {
+                        await self.runAtRisk(Set(batch.map(\.job)), alone: batch.contains(where: \.isAlone)) { over.finish() }
+                        over.finish()
+                        if self.state.withLock({ $0.mustWakeAtEnd() }) { self.wakeUp.yield() }
+                    }
+                    for await _ in turn {}
+                case .wait(let until):
+                    await pause(until: until, &hints)
+                case .idle:
+                    guard await hints.next() != nil else { return }
+                }
             }
         }
     }
 
     private func decide() -> BatchPlanner<Pending>.Decision {
         state.withLock { state in
-            let decision = state.planner.next(at: surroundings.now(), preparing: state.producers)
+            let decision = state.planner.next(at: surroundings.now(), preparing: state.producers, isRunning: !state.running.isEmpty)
             switch decision {
             case .run(let batch):
                 // Under the same lock: a cancellation finds every item waiting, entering or running.
@@ -220,33 +238,34 @@ public final class ItemBatcher: Sendable {
         wakeUp.yield()
     }
 
-    private func runAtRisk(_ jobs: Set<JobID>, alone: Bool) async {
-        guard let risk else { return await runEntered() }
+    /// - Parameter onRoom: called when another batch may begin before this one's end.
+    private func runAtRisk(_ jobs: Set<JobID>, alone: Bool, onRoom: @escaping @Sendable () -> Void) async {
+        guard let risk else { return await runEntered(onRoom) }
         do {
-            try await risk.enter(for: Array(jobs), alone: alone) { await runEntered() }
+            try await risk.enter(for: Array(jobs), alone: alone) { await runEntered(onRoom) }
         } catch {
             // The worker ends; none has run.
             for pending in state.withLock({ $0.takeEntering() }) { pending.answer.resume(returning: .cancelled) }
         }
     }
 
-    private func runEntered() async {
+    private func runEntered(_ onRoom: @escaping @Sendable () -> Void) async {
         let batch = state.withLock { state in
             let batch = state.takeEntering()
-            state.running = Dictionary(uniqueKeysWithValues: batch.lazy.map { ($0.item.id, $0.answer) })
+            for pending in batch { state.running[pending.item.id] = pending.answer }
             return batch
         }
         // All may have been cancelled while they waited.
-        if !batch.isEmpty { await run(batch[...]) }
+        if !batch.isEmpty { await run(batch[...], onRoom: onRoom) }
     }
 
     /// - Returns: whether an item was among them that had no room alone: such a batch says nothing about others of its size.
     @discardableResult
-    private func run(_ batch: ArraySlice<Pending>) async -> Bool {
+    private func run(_ batch: ArraySlice<Pending>, onRoom: @escaping @Sendable () -> Void = {}) async -> Bool {
         do {
             let begun = Surroundings.monotonic()
-            let outcomes = try await runner.run(batch.map(\.item), observer: BatchObserver(observer: observer, batcher: self))
-            onBatch(batch.count, Surroundings.monotonic() - begun)
+            let outcomes = try await runner.run(batch.map(\.item), observer: BatchObserver(observer: observer, batcher: self, onRoom: onRoom))
+            onBatch(batch.count, duration(since: begun))
             precondition(outcomes.count == batch.count, "a runner answers for every item")
             answer(batch) { outcomes[$0 - batch.startIndex] }
             return false
@@ -267,6 +286,15 @@ public final class ItemBatcher: Sendable {
             return await runHalves(of: batch, failure: JobFailure(error, retryable: true))
         } catch {
             return await runHalves(of: batch, failure: JobFailure(.handlerError, "\(error)", retryable: true))
+        }
+    }
+
+    /// Of a batch that ends now. While the one before still ran, the device was that one's.
+    private func duration(since begun: ContinuousClock.Instant) -> Duration {
+        state.withLock { state in
+            let now = Surroundings.monotonic()
+            defer { state.ended = now }
+            return now - max(begun, state.ended ?? begun)
         }
     }
 
@@ -304,9 +332,11 @@ public final class ItemBatcher: Sendable {
 private struct BatchObserver: ItemObserver {
     let observer: any ItemObserver
     let batcher: ItemBatcher
+    let onRoom: @Sendable () -> Void
 
     func began(_ items: [ItemID]) { observer.began(items) }
     func ended(_ item: ItemID, _ outcome: ItemOutcome) { batcher.answer(item, outcome) }
+    func hasRoom() { onRoom() }
     func progress(_ progress: JobProgress, of item: ItemID) { observer.progress(progress, of: item) }
     func log(_ line: LogLine, of item: ItemID?) { observer.log(line, of: item) }
     func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws {

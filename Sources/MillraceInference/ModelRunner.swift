@@ -2,7 +2,7 @@ import MillraceCore
 
 /// What runs a model: ONNX Runtime, a handler process, a model server.
 ///
-/// A runner is loaded once, runs one batch at a time and is closed once. It knows nothing of jobs, queues or leases.
+/// A runner is loaded once, runs one batch at a time, unless it says that it has room for another, and is closed once. It knows nothing of jobs, queues or leases.
 public protocol ModelRunner: Sendable {
     /// Loads the model; afterwards ``run(_:observer:)`` may be called.
     func load() async throws
@@ -66,6 +66,8 @@ public protocol ItemObserver: Sendable {
     /// An item has its outcome before the others of its batch: nobody needs to wait for them. The runner answers for it at
     /// the end all the same, and that is dropped.
     func ended(_ item: ItemID, _ outcome: ItemOutcome)
+    /// What runs leaves a part of the device free: another batch may be given to the runner before this one's end.
+    func hasRoom()
     func progress(_ progress: JobProgress, of item: ItemID)
     func log(_ line: LogLine, of item: ItemID?)
     /// Returns when the checkpoint is durable; throws when the lease is lost.
@@ -75,6 +77,7 @@ public protocol ItemObserver: Sendable {
 extension ItemObserver {
     public func began(_ items: [ItemID]) {}
     public func ended(_ item: ItemID, _ outcome: ItemOutcome) {}
+    public func hasRoom() {}
 }
 
 /// A job as a handler process or a model server sees it.

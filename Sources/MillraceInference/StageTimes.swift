@@ -38,6 +38,15 @@ public struct StageTimes: Sendable, Equatable {
         depth(itemsMax, preparing: [.fetch, .decode, .store].compactMap { means[$0] }.reduce(0, +))
     }
 
+    /// How long an ended job waits, on a worker that has more than a batch of others, for its batch mates to be reported with it: as long as two
+    /// items take in the model. Each report is a request and a durable commit.
+    public var gathering: Duration {
+        let wanted = Duration.seconds(2 * (means[.run] ?? 0))
+        return wanted < .milliseconds(1) ? .zero : min(wanted, Self.gatheringMax)
+    }
+
+    private static let gatheringMax: Duration = .milliseconds(20)
+
     private func depth(_ itemsMax: Int, preparing: Double?) -> Int {
         let batch = max(1, itemsMax)
         guard let preparing, let running = means[.run], running > 0 else { return batch * 2 }

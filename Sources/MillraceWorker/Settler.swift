@@ -7,7 +7,7 @@ import Synchronization
 /// Reports how attempts ended, again and again until the gateway has heard it: an outcome is never dropped silently.
 ///
 /// One report of its own is under way at a time. What ends meanwhile goes together in the next; an outcome that is alone goes at
-/// once. A few go with a request for work that is made just then.
+/// once, unless the worker has so much to do that others are about to follow. A few go with a request for work that is made just then.
 final class Settler: Sendable {
     typealias Send = @Sendable (SettleRequest) async throws -> SettleResponse
 
@@ -20,15 +20,19 @@ final class Settler: Sendable {
     private let worker: WorkerID
     private let held: HeldJobs
     private let logger: Logger
+    private let gather: @Sendable () async -> Void
     private let send: Send
     private let ready = Mutex<[SettleRequest.Item]>([])
     private let (hints, hint) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    /// - Parameter send: sends a report, again and again until it is answered, also while the gateway's disk is full.
-    init(worker: WorkerID, held: HeldJobs, logger: Logger, send: @escaping Send) {
+    /// - Parameters:
+    ///   - gather: waits while more outcomes are about to follow; returns early when the task is cancelled.
+    ///   - send: sends a report, again and again until it is answered, also while the gateway's disk is full.
+    init(worker: WorkerID, held: HeldJobs, logger: Logger, gather: @escaping @Sendable () async -> Void = {}, send: @escaping Send) {
         self.worker = worker
         self.held = held
         self.logger = logger
+        self.gather = gather
         self.send = send
     }
 
@@ -61,7 +65,10 @@ final class Settler: Sendable {
             // A request for work that is about to be made takes what is there along.
             await Task.yield()
             await Task.yield()
-            while case let items = take(), !items.isEmpty { await report(items[...]) }
+            while ready.withLock({ !$0.isEmpty }) {
+                await gather()
+                await report(take()[...])
+            }
         }
     }
 

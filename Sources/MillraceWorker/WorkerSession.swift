@@ -62,7 +62,11 @@ struct WorkerSession: Sendable {
         self.risk = risk
         self.held = held
         self.stages = stages
+        let itemsMax = configuration.batching.itemsMax
         settler = Settler(worker: registration.worker, held: held, logger: logger) {
+            guard held.count > itemsMax, case let time = stages.times.gathering, time > .zero else { return }
+            try? await surroundings.sleep(time)
+        } send: {
             try await gateway.call("/v1/worker/settle", $0, patience: Self.patienceBusy)
         }
         let checkpoints = CheckpointWriter(worker: registration.worker, gateway: gateway, transfer: transfer, held: held)

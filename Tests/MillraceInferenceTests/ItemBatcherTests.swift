@@ -110,6 +110,29 @@ import Testing
         #expect(await seen.next() == nil)
     }
 
+    @Test(arguments: [true, false])
+    func `the next batch begins before the end of one that leaves room, and not before the end of one that does not`(leavesRoom: Bool) async {
+        let (events, event) = AsyncStream<String>.makeStream()
+        let leave = AsyncStream<Void>.makeStream()
+        let runner = RoomyRunner(leavesRoom: leavesRoom, began: { event.yield("\($0) began") }, leave: leave.stream)
+        var policy = BatchingPolicy()
+        policy.itemsMax = 1
+        let batcher = ItemBatcher(runner: runner, observer: SilentObserver(), policy: policy, surroundings: .system)
+        batcher.submit((1...2).map { id in
+            ItemBatcher.Submission(item: .init(id: id, payload: payload(0)), job: job) { _ in event.yield("\(id) ended") }
+        })
+        let runs = Task { await batcher.run() }
+        var (seen, iterator) = ([String](), events.makeAsyncIterator())
+        for number in 0..<4 {
+            // The first batch ends when the second has, or else when nothing else happens any more.
+            if number == (leavesRoom ? 3 : 1) { leave.continuation.finish() }
+            if let next = await iterator.next() { seen.append(next) }
+        }
+        #expect(seen == (leavesRoom ? ["1 began", "2 began", "2 ended", "1 ended"] : ["1 began", "1 ended", "2 began", "2 ended"]))
+        runs.cancel()
+        await runs.value
+    }
+
     @Test func `items that wait when the batcher ends are answered as cancelled`() async {
         let batcher = ItemBatcher(
             runner: ScriptedRunner { _ in [] }, observer: SilentObserver(), policy: .init(), surroundings: .system)
@@ -341,6 +364,23 @@ private struct EarlyRunner: ModelRunner {
         observer.ended(early, .failed(JobFailure(.handlerError, "early")))
         for await _ in leave {}
         return batch.map { _ in .failed(JobFailure(.handlerError, "late")) }
+    }
+    func cancel(_ item: ItemID, reason: CancellationReason) async {}
+    func close() async {}
+}
+
+/// Holds the batch of item 1 until the test lets it go.
+private struct RoomyRunner: ModelRunner {
+    let leavesRoom: Bool
+    let began: @Sendable (ItemID) -> Void
+    let leave: AsyncStream<Void>
+    var signature: ModelSignature? { nil }
+    func load() async throws {}
+    func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
+        began(batch[0].id)
+        if leavesRoom { observer.hasRoom() }
+        if batch[0].id == 1 { for await _ in leave {} }
+        return batch.map { _ in .failed(JobFailure(.handlerError, "over")) }
     }
     func cancel(_ item: ItemID, reason: CancellationReason) async {}
     func close() async {}

@@ -25,6 +25,13 @@ import Testing
         #expect(times.jobsHeld(itemsMax: 8) == 28)
     }
 
+    @Test func `ended jobs gather for as long as two items take, when that is worth a wait, and never for long`() {
+        #expect(StageTimes().gathering == .zero)
+        #expect(times([.run: 0.0001]).gathering == .zero)
+        #expect(times([.run: 0.002]).gathering == .milliseconds(4))
+        #expect(times([.run: 60]).gathering == .milliseconds(20))
+    }
+
     @Test func `a mean follows what is newer, and one odd job does not turn it over`() {
         var times = times([.run: 0.010])
         times.note(.run, seconds: 0.020)

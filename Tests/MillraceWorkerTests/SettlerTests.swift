@@ -98,6 +98,25 @@ import Testing
         #expect(settler.takeFew().isEmpty)
     }
 
+    @Test func `outcomes that come while the settler waits for more go together`() async throws {
+        let jobs = lease(5)
+        gateway.answersAtOnce = true
+        let (waits, waiting) = AsyncStream<Void>.makeStream()
+        let (goes, go) = AsyncStream<Void>.makeStream()
+        let settler = makeSettler {
+            waiting.yield()
+            for await _ in goes {}
+        }
+        try await running(settler) {
+            settler.add(.cancelled, of: jobs[0], coldStartSeconds: nil)
+            for await _ in waits { break }
+            for leased in jobs[1...] { settler.add(.cancelled, of: leased, coldStartSeconds: nil) }
+            go.finish()
+            await held.waitForRoom(below: 1)
+        }
+        #expect(gateway.reports.map(\.count) == [5])
+    }
+
     @Test func `the last log lines and the last progress go with the outcome`() async throws {
         let jobs = lease(1)
         gateway.answersAtOnce = true
@@ -123,18 +142,22 @@ import Testing
         return jobs
     }
 
-    private func makeSettler() -> Settler {
+    private func makeSettler(gather: @escaping @Sendable () async -> Void = {}) -> Settler {
         Settler(
             worker: WorkerID(high: 9, low: 9), held: held,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), gather: gather
         ) { [gateway] in try await gateway.settle($0) }
     }
 
     private func running(_ body: (Settler) async throws -> Void) async throws {
         let settler = makeSettler()
+        try await running(settler) { try await body(settler) }
+    }
+
+    private func running(_ settler: Settler, _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await settler.run() }
-            try await body(settler)
+            try await body()
             group.cancelAll()
         }
     }

@@ -6,7 +6,8 @@ import Synchronization
 ///
 /// Items carry tensors without the batch axis; ``TensorBatching`` says how they are put together. An item that does not
 /// fit the model's ports fails alone, with `invalid_input`. The model computes on threads of its own, outside of
-/// Swift's cooperative pool: a batch is cut so that every lane of the model has its part.
+/// Swift's cooperative pool: a batch is cut so that every lane of the model has its part. A lane that finds no more of it makes room for
+/// the next batch.
 ///
 /// A model that quantises at run time is tried when it is loaded: where the items of a call move each other's outputs, each
 /// gets a call of its own.
@@ -17,6 +18,7 @@ public final class TensorModelRunner: ModelRunner, DriftMeasuring {
     private let queue = BlockingQueue(label: "millrace.inference.model")
     private struct State {
         var batching: TensorBatching?
+        var lanes: LanePool?
         var remarks: [String] = []
         /// Seconds that a lone call took in one lane: models that take long are given the whole device when nothing else runs.
         var loneCallSeconds = 0.0
@@ -55,6 +57,7 @@ public final class TensorModelRunner: ModelRunner, DriftMeasuring {
         }
         state.withLock { state in
             state.batching = batching
+            state.lanes = LanePool(label: "millrace.inference.lanes", lanes: model.lanes)
             state.remarks = remarks
         }
     }
@@ -78,8 +81,8 @@ public final class TensorModelRunner: ModelRunner, DriftMeasuring {
     /// - Throws: ``BatchFailure/outOfMemory(_:)`` or ``BatchFailure/unattributed(_:)`` (`model_error`);
     ///   `model_unavailable` before ``load()`` or after ``close()``.
     public func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
-        let (batching, loneCallSeconds) = state.withLock { ($0.batching, $0.loneCallSeconds) }
-        guard let batching else { throw MillraceError(.modelUnavailable, "the model is not loaded") }
+        let (batching, lanes, loneCallSeconds) = state.withLock { ($0.batching, $0.lanes, $0.loneCallSeconds) }
+        guard let batching, let lanes else { throw MillraceError(.modelUnavailable, "the model is not loaded") }
         observer.began(batch.map(\.id))
         var outcomes = [ItemOutcome](repeating: .cancelled, count: batch.count)
         var items: [(position: Int, tensors: [String: Tensor])] = []
@@ -94,31 +97,47 @@ public final class TensorModelRunner: ModelRunner, DriftMeasuring {
             }
         }
         let calls = batching.calls(for: items, lanes: model.lanes, batchesPay: model.batchesPay)
-        let share: DeviceShare = calls.count == 1 && loneCallSeconds > Self.longCallSeconds ? .whole : .lane
-        for (positions, results) in zip(calls, try await run(calls, of: batch, batching, share)) {
+        let share: DeviceShare = calls.count == 1 && loneCallSeconds > Self.longCallSeconds && lanes.isIdle ? .whole : .lane
+        for (positions, results) in zip(calls, try await run(calls, of: batch, batching, share, lanes, observer)) {
             for (position, result) in zip(positions, results) { outcomes[position] = .tensors(result) }
         }
         return outcomes
     }
 
     private func run(
-        _ calls: [[Int]], of batch: [InferenceItem], _ batching: TensorBatching, _ share: DeviceShare
+        _ calls: [[Int]], of batch: [InferenceItem], _ batching: TensorBatching, _ share: DeviceShare, _ lanes: LanePool, _ observer: any ItemObserver
     ) async throws -> [[[String: Tensor]]] {
         let (model, clock) = (model, clock)
-        let (results, nanoseconds) = try await queue.run {
-            let begun = clock()
-            let results = Mutex([[[String: Tensor]]](repeating: [], count: calls.count))
-            try Lanes.forEach(calls.count, lanes: model.lanes) { number in
-                let items = calls[number].compactMap { position -> [String: Tensor]? in
-                    if case .tensors(let tensors) = batch[position].payload { tensors } else { nil }
-                }
-                let result = try Self.call(model, items, batching, share)
-                results.withLock { $0[number] = result }
+        let results = Results(count: calls.count)
+        try await lanes.run(calls.count) {
+            if case .lane = share { observer.hasRoom() }
+        } _: { number in
+            let items = calls[number].compactMap { position -> [String: Tensor]? in
+                if case .tensors(let tensors) = batch[position].payload { tensors } else { nil }
             }
-            return (results.withLock { $0 }, clock() - begun)
+            let begun = clock()
+            let result = try Self.call(model, items, batching, share)
+            results.put(result, number, nanoseconds: clock() - begun)
         }
-        if calls.count == 1, case .lane = share { state.withLock { $0.loneCallSeconds = Double(nanoseconds) / 1e9 } }
-        return results
+        if calls.count == 1, case .lane = share { state.withLock { $0.loneCallSeconds = Double(results.nanoseconds) / 1e9 } }
+        return results.all
+    }
+
+    /// What the calls of one batch gave, and how long the last one took.
+    private final class Results: Sendable {
+        private let state: Mutex<(all: [[[String: Tensor]]], nanoseconds: Int64)>
+
+        init(count: Int) { state = Mutex(([[[String: Tensor]]](repeating: [], count: count), 0)) }
+
+        var all: [[[String: Tensor]]] { state.withLock(\.all) }
+        var nanoseconds: Int64 { state.withLock(\.nanoseconds) }
+
+        func put(_ result: [[String: Tensor]], _ number: Int, nanoseconds: Int64) {
+            state.withLock {
+                $0.all[number] = result
+                $0.nanoseconds = nanoseconds
+            }
+        }
     }
 
     private static func call(
@@ -137,7 +156,7 @@ public final class TensorModelRunner: ModelRunner, DriftMeasuring {
     public func cancel(_ item: ItemID, reason: CancellationReason) async {}
 
     public func close() async {
-        state.withLock { $0.batching = nil }
+        state.withLock { ($0.batching, $0.lanes) = (nil, nil) }
         model.close()
     }
 }
