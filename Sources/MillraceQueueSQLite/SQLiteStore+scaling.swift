@@ -21,8 +21,11 @@ extension SQLiteStore: ScalingStore {
 
     public func fleets() async throws -> [FleetRecord] {
         try await read { db in
-            try Row.fetchAll(db, sql: "SELECT status, memory FROM fleet ORDER BY endpoint, variant").map { row in
-                FleetRecord(status: try MillraceJSON.decode(from: row[0] as String), memory: row[1])
+            try Row.fetchAll(db, sql: "SELECT status, memory, endpoint, variant FROM fleet ORDER BY endpoint, variant").map { row in
+                // What another version wrote costs what was shown, not all scaling.
+                let status: FleetStatus? = try? MillraceJSON.decode(from: row[0] as String)
+                return FleetRecord(
+                    status: status ?? FleetStatus(endpoint: row[2], variant: row[3], at: Timestamp(milliseconds: 0)), memory: row[1])
             }
         }
     }
@@ -84,7 +87,10 @@ extension SQLiteStore: ScalingStore {
     }
 
     public func keep(_ start: ColdStart) async throws {
-        try await write { try $0.keep(start) }
+        try await write { step in
+            try step.keep(start)
+            try step.pruneStarts(ScalingLimits())
+        }
     }
 
     public func coldStarts(of endpoint: String?, limit: Int) async throws -> [ColdStart] {
@@ -155,13 +161,14 @@ extension WriteStep {
                 ORDER BY sequence LIMIT 1), 9223372036854775807)
                 """, [(now - limits.age).milliseconds])
         }
-        if !entry.starts.isEmpty {
-            try execute(
-                "DELETE FROM coldStart WHERE key <= (SELECT key FROM coldStart ORDER BY key DESC LIMIT 1 OFFSET ?)", [limits.coldStartsMax])
-        }
+        if !entry.starts.isEmpty { try pruneStarts(limits) }
         if !entry.usage.isEmpty {
             try execute("DELETE FROM workerUsage WHERE day < ?", [Day(of: now).number - Int64(limits.usageDays)])
         }
+    }
+
+    fileprivate func pruneStarts(_ limits: ScalingLimits) throws {
+        try execute("DELETE FROM coldStart WHERE key <= (SELECT key FROM coldStart ORDER BY key DESC LIMIT 1 OFFSET ?)", [limits.coldStartsMax])
     }
 }
 

@@ -158,13 +158,15 @@ import Testing
         var machine = machine()
         let day = { (scaling: inout ScalingConfiguration) in scaling.budget.gpuHoursPerDayMax = 1; scaling.price = 2 }
         let workers = [worker("w1", .busy), worker("w2", .idle(since: start))]
-        _ = machine.look(sight(workers, configure: { day(&$0); $0.min = 2 }), by: PlainPolicy())
-        let early = machine.look(sight(at: 1000, workers, configure: { day(&$0); $0.min = 2 }), by: PlainPolicy())
-        #expect(early.decisions.isEmpty && early.lookAgainAt! <= start + .seconds(1441))
-        let warned = machine.look(sight(at: 1441, workers, configure: { day(&$0); $0.min = 2 }), by: PlainPolicy())
+        let look = { (seconds: Double) in machine.look(self.sight(at: seconds, workers, configure: { day(&$0); $0.min = 2 }), by: PlainPolicy()) }
+        let early = stride(from: 0, through: 1400, by: 40).map { look(Double($0)) }
+        #expect(early.dropFirst().allSatisfy { $0.decisions.isEmpty } && early.last!.lookAgainAt! <= start + .seconds(1441))
+        let warned = look(1441)
         #expect(warned.decisions.map(\.kind) == [.warning] && warned.decisions[0].reason == "0.8 of 1 GPU-hours of today are used")
-        // 441 s of two workers at 2 an hour since it was kept before.
-        #expect(warned.entry?.usage.first.map { ($0.cost * 100).rounded() } == 49)
+        // Of two workers at 2 an hour.
+        let cost = (early + [warned]).flatMap { $0.entry?.usage ?? [] }.reduce(0) { $0 + $1.cost }
+        #expect((cost * 100).rounded() == 160)
+        for seconds in stride(from: 1480, through: 1800, by: 40) { _ = look(Double(seconds)) }
         let capped = machine.look(sight(at: 1801, ready: 3, workers, configure: { day(&$0); $0.min = 2 }), by: PlainPolicy())
         #expect(Set(capped.drain) == Set(workers.map { $0.id! }) && capped.target.retire.isEmpty, "drained, not stopped")
         #expect(capped.entry?.status.state == .overBudget)
@@ -197,6 +199,93 @@ import Testing
         #expect(held.target.desired == 2 && held.drain.isEmpty && held.decisions.last?.kind == .hold)
         let over = machine.look(sight(at: 2, ready: 5, leaving + [worker("w3", .busy)], configure: rate), by: PlainPolicy())
         #expect(over.target.desired == 3 && over.drain.isEmpty, "nobody is pushed out by one that goes anyway")
+    }
+
+    @Test func `a budget of hours warns also where one of cost is reached all day, and each warns once`() {
+        var machine = machine()
+        let both = { (scaling: inout ScalingConfiguration) in
+            (scaling.budget.gpuHoursPerDayMax, scaling.budget.costPerHourMax, scaling.price) = (1, 1, 1)
+        }
+        let records = stride(from: 0, through: 3700, by: 50).flatMap { seconds in
+            machine.look(sight(at: Double(seconds), ready: 9, [worker("w1", .busy)], configure: both), by: PlainPolicy()).decisions
+        }
+        #expect(records.filter { $0.kind == .warning }.map(\.reason) == ["1 an hour pay for 1 worker at 1 each", "0.81 of 1 GPU-hours of today are used"])
+        #expect(records.last?.reason.hasPrefix("the budget of 1 GPU-hours a day is used up") == true)
+    }
+
+    @Test func `what a budget holds back is written down once, however often more is wanted`() {
+        var machine = machine()
+        let rate = { (scaling: inout ScalingConfiguration) in scaling.budget.costPerHourMax = 1; scaling.price = 1 }
+        let records = (0..<20).flatMap { second in
+            machine.look(sight(at: Double(second), ready: second % 2 == 0 ? 5 : 0, [worker("w1", .busy)], configure: rate), by: PlainPolicy()).decisions
+        }
+        #expect(records.count { $0.kind == .hold } == 1)
+    }
+
+    @Test func `a worker that never comes is given up, with the cause shown, and holds nobody up`() {
+        var machine = machine()
+        let never = VariantObservation.Worker(instance: "w1", id: nil, activity: .starting(since: start))
+        let waiting = machine.look(sight(at: 900, ready: 1, [never]), by: PlainPolicy())
+        #expect(waiting.target.retire.isEmpty && waiting.entry?.status.state == .starting)
+        let late = machine.look(sight(at: 901, ready: 1, [never]), by: PlainPolicy())
+        #expect(late.target.retire == ["w1"] && late.target.desired == 0 && late.drain.isEmpty)
+        #expect(late.decisions.map(\.kind) == [.down])
+        #expect(late.decisions.first?.reason == "its last worker was not ready 15 minutes after it was asked for")
+        #expect(late.entry?.status.state == .backingOff && late.entry?.status.cause == late.decisions.first?.reason)
+        // Its end is no second failure, and another is started after the pause.
+        machine.ended(end("w1"), price: nil, at: start + .milliseconds(901_100))
+        #expect(machine.look(sight(at: 901.5, ready: 1), by: PlainPolicy()).target.desired == 0)
+        let again = machine.look(sight(at: 902, ready: 1), by: PlainPolicy())
+        #expect(again.target.desired == 1 && machine.status.startsFailedInRow == 1)
+    }
+
+    @Test func `a worker whose model hangs is marked before it is stopped, and one that always takes long is waited for`() {
+        var machine = machine()
+        let hanging = worker("w1", .starting(since: start))
+        let late = machine.look(sight(at: 901, ready: 1, [hanging]), by: PlainPolicy())
+        #expect(late.drain == [hanging.id!] && late.target.retire.isEmpty)
+        let marked = machine.look(sight(at: 902, ready: 1, [worker("w1", .draining(holdsWork: false))]), by: PlainPolicy())
+        #expect(marked.target.retire == ["w1"])
+
+        var slow = self.machine()
+        var ready = sight(at: 600, ready: 1, [worker("w1", .idle(since: start + .seconds(600)))])
+        ready.readyAt = ["w1": start + .seconds(600)]
+        _ = slow.look(ready, by: PlainPolicy())
+        let second = VariantObservation.Worker(instance: "w2", id: nil, activity: .starting(since: start))
+        #expect(slow.look(sight(at: 2900, ready: 1, [second]), by: PlainPolicy()).target.retire.isEmpty)
+        #expect(slow.look(sight(at: 3100, ready: 1, [second]), by: PlainPolicy()).target.retire == ["w2"])
+    }
+
+    @Test func `a worker that its provider takes away while it starts is given no work, and its end is nobody's failure`() {
+        var machine = machine()
+        let entry = machine.noticed("w1", held: nil, endsAt: start + .seconds(120), at: start + .seconds(10))
+        #expect(entry.decisions.first?.reason.hasSuffix("it had not come so far as to take jobs") == true)
+        #expect(machine.look(sight(at: 11, ready: 1, [.init(instance: "w1", id: nil, activity: .starting(since: start))]), by: PlainPolicy()).recall.isEmpty)
+        let registered = worker("w1", .idle(since: start + .seconds(60)))
+        #expect(machine.look(sight(at: 60, ready: 1, [registered]), by: PlainPolicy()).recall == [registered.id!])
+        var kept = FleetStateMachine(FleetRecord(status: machine.status, memory: machine.noticed("w2", held: 1, endsAt: start, at: start).memory))
+        #expect(kept.look(sight(at: 61, ready: 1, [registered]), by: PlainPolicy()).recall == [registered.id!], "forgotten by the next gateway")
+        machine.ended(end("w1"), price: nil, at: start + .seconds(120))
+        #expect(machine.look(sight(at: 121, ready: 1), by: PlainPolicy()).target.desired == 1)
+    }
+
+    @Test func `to have had no room is not to have failed to start`() {
+        var machine = machine()
+        for second in 0..<5 { machine.refused(FleetProblem(.capacity, "full"), at: start + .seconds(second)) }
+        machine.ended(end("w1"), price: nil, at: start + .seconds(60))
+        _ = machine.look(sight(at: 60.5, ready: 1), by: PlainPolicy())
+        #expect(machine.status.state == .backingOff && machine.status.startsFailedInRow == 1)
+    }
+
+    @Test func `time in which nobody looked is not charged, and a clock that was set back does not make workers free`() {
+        var machine = machine()
+        let used = { (seconds: Double) in
+            (machine.look(self.sight(at: seconds, [self.worker("w1", .busy)]), by: PlainPolicy()).entry?.usage ?? []).reduce(0) { $0 + $1.usedSeconds }
+        }
+        _ = used(0)
+        #expect(used(30) == 30)
+        #expect(used(30_000) == 60, "the machine slept")
+        #expect(used(-3600) == 0 && used(-3570) == 30, "it is paid before it was asked for, by that clock")
     }
 
     @Test func `a paused endpoint's worker goes because it is paused`() {

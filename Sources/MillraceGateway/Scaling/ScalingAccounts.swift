@@ -42,9 +42,11 @@ struct ScalingAccounts: Sendable {
     func coldStart(of job: Job) async throws -> ColdStartResource? {
         guard job.startedAt != nil, let start = try await queue.coldStart(ofWorkerOf: job.id), let readyAt = start.marks?.readyAt else { return nil }
         let begin = start.wantedAt ?? start.marks?.startedAt ?? readyAt
-        guard job.createdAt < readyAt else { return nil }
+        // Before this it could not have run, whoever was ready: it came, or was to be tried again, then.
+        let due = max(job.createdAt, job.runAt)
+        guard due < readyAt else { return nil }
         var resource = ColdStartResource(start)
-        resource.waitedSeconds = readyAt.since(max(begin, job.createdAt)).seconds
+        resource.waitedSeconds = readyAt.since(max(begin, due)).seconds
         return resource
     }
 
@@ -76,7 +78,9 @@ extension ScalingConfiguration.PolicyChoice {
 extension Overview {
     /// Fleets as their controller last kept them, and what workers used.
     func addScaling(to text: inout PrometheusText) async throws {
-        let fleets = try await queue.fleets().map(\.status)
+        // What is not configured any more has no controller that would say how it is.
+        let configured = Set(directory.all.map { [$0.name, $0.variant] })
+        let fleets = try await queue.fleets().map(\.status).filter { configured.contains([$0.endpoint, $0.variant]) }
         func gauge(_ metric: GatewayMetric, _ samples: [(labels: [String: String], value: Double)]) {
             text.add(metric.rawValue, .gauge, help: metric.help, samples)
         }

@@ -7,8 +7,16 @@ struct BudgetGuard: Sendable, Equatable {
     var workersMax: Int?
     /// What is nearly or entirely used up, in words.
     var cause: String?
+    /// What to warn of, each once a day.
+    var warnings: [Warning] = []
     /// When it looks different if nobody does anything: the cap is reached, or the day ends.
     var changesAt: Timestamp?
+
+    struct Warning: Sendable, Equatable {
+        /// Which budget.
+        var key: String
+        var words: String
+    }
 
     /// - Parameters:
     ///   - usedSeconds: of workers, since midnight in UTC.
@@ -34,7 +42,9 @@ struct BudgetGuard: Sendable, Equatable {
         }
         if hours >= max * warnAt {
             use.state = .warning
-            cause = "\(hours.shown) of \(max.shown) GPU-hours of today are used"
+            let words = "\(hours.shown) of \(max.shown) GPU-hours of today are used"
+            cause = words
+            warnings.append(Warning(key: "day", words: words))
         }
         guard workers > 0 else { return }
         let next = hours >= max * warnAt ? max : max * warnAt
@@ -47,12 +57,17 @@ struct BudgetGuard: Sendable, Equatable {
         workersMax = min(workersMax ?? affordable, affordable)
         guard use.state != .reached else { return }
         if workers >= affordable {
-            cause = "\(max.shown) an hour pay for \(affordable) \(affordable == 1 ? "worker" : "workers") at \(price.shown) each"
+            let words = "\(max.shown) an hour pay for \(affordable) \(affordable == 1 ? "worker" : "workers") at \(price.shown) each"
+            cause = words
             use.state = .reached
+            // Where all come at once there is no moment before.
+            warnings.append(Warning(key: "rate", words: words))
         } else if workers > 0, Double(workers) * price >= max * warnAt || workers + 1 == affordable {
             // Where few are affordable no number of them may lie between the warning and the cap.
-            cause = cause ?? "\(workers) \(workers == 1 ? "worker costs" : "workers cost") \((Double(workers) * price).shown) of \(max.shown) an hour"
+            let words = "\(workers) \(workers == 1 ? "worker costs" : "workers cost") \((Double(workers) * price).shown) of \(max.shown) an hour"
+            cause = cause ?? words
             use.state = .warning
+            warnings.append(Warning(key: "rate", words: words))
         }
     }
 }

@@ -35,12 +35,17 @@ final class FleetMachines: Sendable {
     func prepare(for leadership: Leadership?, from store: any Store, at now: Timestamp) async throws {
         let isCurrent = state.withLock { $0.isRead && ($0.epoch == leadership?.epoch || leadership == nil || $0.epoch == nil) }
         if isCurrent { return state.withLock { $0.epoch = leadership?.epoch ?? $0.epoch } }
+        let today = try await store.usage(from: Day(of: now), through: Day(of: now))
         let kept = try await store.fleets().filter { keys.contains(FleetKey(endpoint: $0.status.endpoint, variant: $0.status.variant)) }
         state.withLock { state in
             for record in kept {
                 var machine = FleetStateMachine(record)
                 if !state.isRead { machine.tryAtOnce() }
                 state.machines[FleetKey(endpoint: record.status.endpoint, variant: record.status.variant)] = machine
+            }
+            for usage in today where keys.contains(FleetKey(endpoint: usage.endpoint, variant: usage.variant)) {
+                let blank = FleetStateMachine(endpoint: usage.endpoint, variant: usage.variant, at: now)
+                state.machines[FleetKey(endpoint: usage.endpoint, variant: usage.variant), default: blank].noteUsed(usage)
             }
             state.epoch = leadership?.epoch
             state.isRead = true

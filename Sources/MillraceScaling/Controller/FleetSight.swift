@@ -27,10 +27,12 @@ public struct FleetSight: Sendable, Equatable {
     }
 }
 
-/// What a controller has to do about one fleet, in this order: keep, drain, reconcile.
+/// What a controller has to do about one fleet, in this order: keep, recall, drain, reconcile.
 public struct FleetActions: Sendable, Equatable {
     /// `nil`: nothing is worth being written yet.
     public var entry: ScalingEntry?
+    /// Workers that their provider takes away: what they hold goes back.
+    public var recall: [WorkerID]
     /// Workers to mark as draining.
     public var drain: [WorkerID]
     public var target: FleetTarget

@@ -18,6 +18,8 @@ extension FleetStateMachine {
         var share: WorkerShare
         var seen: [InstanceID: Bool]
         var speech: DecisionSpeech
+        var givenUp: Set<InstanceID>
+        var noticed: [InstanceID: Timestamp]
     }
 
     var memory: String {
@@ -25,10 +27,13 @@ extension FleetStateMachine {
             policy: policyMemory, demand: demand, backoff: backoff, problem: problem, earlyDeaths: earlyDeaths,
             lastEarlyDeath: lastEarlyDeath, meter: meter,
             admitted: totals?.admitted ?? 0, ended: totals?.ended ?? 0, run: totals?.run ?? .zero, share: share,
-            seen: seen, speech: speech)
+            seen: seen, speech: speech, givenUp: givenUp, noticed: noticed)
         // A number that JSON has no form for costs the memory, not the controller.
         return (try? MillraceJSON.string(memory)) ?? "{}"
     }
+
+    /// What the store says that workers used on a day: the memory may have been another version's.
+    mutating func noteUsed(_ usage: WorkerUsage) { meter.noteUsed(usage) }
 
     /// Goes on where another was. What a version of another age has written is forgotten, but for what people see.
     public init(_ record: FleetRecord) {
@@ -38,6 +43,7 @@ extension FleetStateMachine {
         (policyMemory, demand, backoff, problem) = (memory.policy, memory.demand, memory.backoff, memory.problem)
         (earlyDeaths, lastEarlyDeath, meter) = (memory.earlyDeaths, memory.lastEarlyDeath, memory.meter)
         (share, seen, speech) = (memory.share, memory.seen, memory.speech)
+        (givenUp, noticed) = (memory.givenUp, memory.noticed)
         totals = VariantTotals(endpoint: endpoint, variant: variant, admitted: memory.admitted, ended: memory.ended, run: memory.run)
     }
 }

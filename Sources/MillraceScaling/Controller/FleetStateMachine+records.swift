@@ -4,7 +4,10 @@ import MillraceQueue
 
 // What is written down of a look, and what is shown of a fleet.
 extension FleetStateMachine {
-    mutating func speak(_ plan: Plan, _ budget: BudgetGuard, _ observation: VariantObservation, silent: [WorkerID]) -> [ScalingRecord] {
+    mutating func speak(
+        _ plan: Plan, _ budget: BudgetGuard, _ observation: VariantObservation, silent: [WorkerID],
+        late: (workers: [VariantObservation.Worker], news: String?)
+    ) -> [ScalingRecord] {
         var records: [ScalingRecord] = []
         func record(_ kind: ScalingRecord.Kind, to: Int, _ reason: String) {
             records.append(
@@ -12,20 +15,21 @@ extension FleetStateMachine {
                     at: observation.now, endpoint: endpoint, variant: variant, kind: kind, from: plan.serving, to: to, reason: reason,
                     inputs: inputs(plan, budget, observation)))
         }
-        if budget.use.state == .warning, let cause = budget.cause,
-            speech.isNewWarning("\(Day(of: observation.now)) \(budget.use.gpuHoursPerDayMax == nil ? "rate" : "day")")
-        {
-            record(.warning, to: plan.serving, cause)
+        for warning in budget.warnings where speech.isNewWarning("\(Day(of: observation.now)) \(warning.key)") {
+            record(.warning, to: plan.serving, warning.words)
         }
         let isFailing = problem != nil
-        if !plan.drain.isEmpty {
+        if let news = late.news {
+            record(.down, to: max(plan.serving - late.workers.count, 0), news)
+        } else if !plan.drain.isEmpty {
             let words = silent.isEmpty ? plan.reason : "\(silent.count) of its workers have been silent for too long"
             let why = plan.hold?.cause == .budget ? plan.hold?.words ?? words : words
             // Each names workers that were not named before.
             _ = speech.isNew("down \(plan.drain.map(\.description).joined(separator: " "))", isFailing: false)
             record(.down, to: max(plan.serving - plan.drain.count, 0), why)
         } else if let hold = plan.hold {
-            if speech.isNew("hold \(hold.cause) \(hold.words)", isFailing: isFailing) {
+            // What a budget holds back comes and goes with what is wanted.
+            if speech.isNew("hold \(hold.cause) \(hold.words)", isFailing: isFailing || hold.cause == .budget) {
                 record(.hold, to: plan.desired, plan.reason.isEmpty ? hold.words : "\(hold.words); wanted: \(plan.reason)")
             }
         } else if plan.desired > plan.serving {
@@ -88,8 +92,11 @@ extension FleetStateMachine {
     }
 
     /// The provider takes a worker away.
-    public mutating func noticed(_ instance: InstanceID, held: Int, endsAt: Timestamp, at now: Timestamp) -> ScalingEntry {
-        let words = "its provider takes a worker away at \(endsAt); \(held) jobs that it held go back to the queue"
+    /// - Parameter held: jobs that its worker holds; `nil`: it has none yet.
+    public mutating func noticed(_ instance: InstanceID, held: Int?, endsAt: Timestamp, at now: Timestamp) -> ScalingEntry {
+        noticed[instance] = endsAt
+        let jobs = held.map { "\($0) jobs that it held go back to the queue" } ?? "it had not come so far as to take jobs"
+        let words = "its provider takes a worker away at \(endsAt); \(jobs)"
         let record = ScalingRecord(
             at: now, endpoint: endpoint, variant: variant, kind: .notice, from: status.have, to: max(status.have - 1, 0), reason: words)
         status.lastDecision = record
@@ -119,7 +126,7 @@ extension FleetStateMachine {
     /// What is to be kept at the end of this process.
     public mutating func lastEntry(price: Double?, at now: Timestamp) -> ScalingEntry? {
         meter.close(endpoint, variant, price: price, at: now)
-        return meter.hasUsage ? kept([], at: now) : nil
+        return meter.isEmpty ? nil : kept([], at: now)
     }
 
     private mutating func kept(_ records: [ScalingRecord], at now: Timestamp) -> ScalingEntry {

@@ -24,6 +24,10 @@ public struct FleetStateMachine: Sendable, Equatable {
     var totals: VariantTotals?
     /// Time of busy workers since jobs last ended.
     var share = WorkerShare()
+    /// Instances that took so long to start that they are given up.
+    var givenUp: Set<InstanceID> = []
+    /// Instances that their provider said it takes away, and when.
+    var noticed: [InstanceID: Timestamp] = [:]
     /// The instances of the last look, and whether they were ready.
     var seen: [InstanceID: Bool] = [:]
     var speech = DecisionSpeech()
@@ -37,6 +41,8 @@ public struct FleetStateMachine: Sendable, Equatable {
     static let earlyDeathsForgiven = 2
     /// From so many failed starts in a row on a fleet counts as failing.
     static let failingAfter = 3
+    /// Who is not ready after this, or after five times what starting took before, is given up.
+    static let startMax: Duration = .seconds(900)
     /// How often usage is written while nothing else is, with and without workers.
     static let keepEvery: Duration = .seconds(10)
     static let keepAsleepEvery: Duration = .seconds(600)
@@ -59,14 +65,38 @@ public struct FleetStateMachine: Sendable, Equatable {
         let budget = BudgetGuard(
             observation.scaling, usedSeconds: meter.used(on: Day(of: observation.now)), workers: observation.workers.count, at: observation.now)
         apply(budget, to: &plan, observation)
+        let late = giveUp(observation)
         applyBackoff(to: &plan, observation)
-        plan.drain += sight.silent.filter { !plan.drain.contains($0) }
-        let records = speak(plan, budget, observation, silent: sight.silent)
+        let unwanted = sight.silent + late.workers.filter { !$0.isDraining }.compactMap(\.id)
+        plan.drain += unwanted.filter { !plan.drain.contains($0) }
+        let records = speak(plan, budget, observation, silent: sight.silent, late: late)
         let changed = updateStatus(plan, budget, observation)
         if let last = records.last { status.lastDecision = last }
         return FleetActions(
-            entry: entry(records, isDue: changed, observation), drain: plan.drain, target: target(plan, observation),
+            entry: entry(records, isDue: changed, observation), recall: recalled(observation), drain: plan.drain,
+            target: target(plan, observation, late: late.workers),
             lookAgainAt: [plan.lookAgainAt, budget.changesAt].compactMap(\.self).min())
+    }
+
+    /// Workers that do not become ready stand in the way of others, and cost. They hold no work.
+    private mutating func giveUp(_ observation: VariantObservation) -> (workers: [VariantObservation.Worker], news: String?) {
+        let limit = max(Self.startMax, (observation.startup ?? .zero) * 5)
+        let late = observation.workers.filter { worker in
+            guard case .starting(let since) = worker.activity else { return false }
+            return givenUp.contains(worker.instance) || observation.now.since(since) > limit
+        }
+        let news = late.filter { givenUp.insert($0.instance).inserted }
+        guard !news.isEmpty else { return (late, nil) }
+        let words = "its last worker was not ready \(limit.milliseconds / 60_000) minutes after it was asked for"
+        if problem?.kind == .capacity { backoff.succeeded() }
+        problem = FleetProblem(.start, words)
+        backoff.failed(at: observation.now)
+        return (late, words)
+    }
+
+    /// Whom their provider takes away, as soon as they are known: what they hold goes back, and they are given no more.
+    private func recalled(_ observation: VariantObservation) -> [WorkerID] {
+        observation.workers.filter { noticed[$0.instance] != nil && !$0.isDraining }.compactMap(\.id)
     }
 
     /// What is wanted of a look, and why.
@@ -133,14 +163,16 @@ public struct FleetStateMachine: Sendable, Equatable {
         plan.lookAgain(at: until)
     }
 
-    private func target(_ plan: Plan, _ observation: VariantObservation) -> FleetTarget {
+    private func target(_ plan: Plan, _ observation: VariantObservation, late: [VariantObservation.Worker]) -> FleetTarget {
         let protected = observation.workers.filter(\.activity.holdsWork)
+        // Who never registered cannot be marked, and holds nothing.
+        let unknown = late.filter { $0.id == nil }.map(\.instance)
         return FleetTarget(
             endpoint: endpoint, variant: variant,
             // Those that drain and still work are in the fleet, so they are part of what it should have; so are those that are only
             // being marked in this step.
-            desired: max(plan.desired, plan.serving) + observation.workers.count { $0.activity == .draining(holdsWork: true) },
-            retire: Set(observation.workers.filter { $0.activity == .draining(holdsWork: false) }.map(\.instance)),
+            desired: max(plan.desired, plan.serving) - unknown.count + observation.workers.count { $0.activity == .draining(holdsWork: true) },
+            retire: Set(observation.workers.filter { $0.activity == .draining(holdsWork: false) }.map(\.instance) + unknown),
             protectUntil: Dictionary(protected.map { ($0.instance, observation.now + .seconds(120)) }, uniquingKeysWith: { $1 }))
     }
 
@@ -164,16 +196,18 @@ public struct FleetStateMachine: Sendable, Equatable {
     public mutating func ended(_ end: WorkerEnd, price: Double?, at now: Timestamp) {
         meter.ended(end.instance, of: endpoint, variant, price: price, at: now)
         seen[end.instance] = nil
+        let wasAnnounced = noticed.removeValue(forKey: end.instance) != nil || givenUp.remove(end.instance) != nil
         if let readyAt = end.readyAt {
             if end.expected || now.since(readyAt) > Self.provenAfter {
                 if isNewer(readyAt) { proven() }
                 return
             }
+            guard !wasAnnounced else { return }
             earlyDeaths += 1
             lastEarlyDeath = now
             guard earlyDeaths > Self.earlyDeathsForgiven else { return }
             fail(.crashLoop, "its workers die soon after they are ready (\(end.status))", end, at: now)
-        } else if !end.expected {
+        } else if !end.expected, !wasAnnounced {
             fail(.start, "its last worker could not start (\(end.status))", end, at: now)
         }
     }
@@ -182,6 +216,8 @@ public struct FleetStateMachine: Sendable, Equatable {
         // Its own last word, where it has one; else what it said last.
         let lines = end.stderrTail.split(separator: "\n")
         let last = lines.last { $0.hasPrefix("error: ") }.map { String($0.dropFirst(7)) } ?? lines.suffix(3).joined(separator: " ")
+        // Having had no room says nothing of how well workers start.
+        if problem?.kind == .capacity { backoff.succeeded() }
         problem = FleetProblem(kind, last.isEmpty ? words : "\(words): \(last.suffix(1000))")
         backoff.failed(at: now, longest: kind == .crashLoop ? StartBackoff.longestOfReady : StartBackoff.longest)
     }
@@ -254,5 +290,8 @@ extension FleetStateMachine {
         }
         let there = Set(sight.observation.workers.map(\.instance))
         seen = seen.filter { there.contains($0.key) }
+        givenUp.formIntersection(there)
+        // Its end may be heard of after it is no longer seen.
+        noticed = noticed.filter { there.contains($0.key) || now.since($0.value) < Self.startMax }
     }
 }

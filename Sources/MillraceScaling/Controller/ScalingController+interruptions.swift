@@ -35,9 +35,9 @@ extension ScalingController {
                     readyAt: observer.readyAt(ofGone: interruption.instance), stderrTail: tail)
                 // Its end is a fact, also where the store cannot be told.
                 defer { ended(end, of: key) }
-                end.readyAt = try await removeWorker(of: interruption.instance, status: status, stderrTail: tail)
+                end.readyAt = try await removeWorker(of: interruption.instance, status: status, stderrTail: tail) ?? end.readyAt
             case .notice(let time):
-                try await recall(interruption.instance, of: key, before: time)
+                await recall(interruption.instance, of: key, before: time)
             case .failed(let problem):
                 machines.update(key, at: surroundings.now()) { $0.refused(problem, at: surroundings.now()) }
             }
@@ -73,15 +73,22 @@ extension ScalingController {
     }
 
     /// The provider takes an instance away: its work goes back at once, uncounted and with its checkpoints, and it is given no more.
-    private func recall(_ instance: InstanceID, of key: FleetKey, before time: Timestamp) async throws {
-        guard let worker = try await store.workers().first(where: { $0.instance == instance }) else { return }
-        let leadership = try await leader.leadership()
-        try await store.recall([worker.id])
-        guard ownership == .own || leadership != nil else { return }
+    private func recall(_ instance: InstanceID, of key: FleetKey, before time: Timestamp) async {
+        let worker = try? await store.workers().first { $0.instance == instance }
+        // Each look recalls it again, also one that registers later, until it is gone.
         let (before, entry) = machines.update(key, at: surroundings.now()) { machine in
             let before = machine
-            return (before, machine.noticed(instance, held: worker.jobsHeld, endsAt: time, at: surroundings.now()))
+            return (before, machine.noticed(instance, held: worker?.jobsHeld, endsAt: time, at: surroundings.now()))
         }
-        try await keep(entry, before: before, leadership)
+        do {
+            if let worker { try await store.recall([worker.id]) }
+            let leadership = try await leader.leadership()
+            guard ownership == .own || leadership != nil else { return }
+            try await keep(entry, before: before, leadership)
+        } catch {
+            logger.warning(
+                "what a provider takes away could not be written down; it is done at the next look",
+                metadata: ["endpoint": "\(key.endpoint)", "error": "\(error)"])
+        }
     }
 }

@@ -100,7 +100,7 @@ public struct ScalingController: Service {
             try await machines.prepare(for: leadership, from: store, at: surroundings.now())
             var next: Timestamp?
             for sight in try await observer.look(fleet.instances()) {
-                next = [next, await act(on: sight, leadership)].compactMap(\.self).min()
+                next = [next, try await act(on: sight, leadership)].compactMap(\.self).min()
             }
             return next
         } catch is CancellationError {
@@ -111,8 +111,8 @@ public struct ScalingController: Service {
         }
     }
 
-    /// One fleet's trouble is not the others'.
-    private func act(on sight: FleetSight, _ leadership: Leadership?) async -> Timestamp? {
+    /// One fleet's trouble is not the others', but that of a lead that is lost is.
+    private func act(on sight: FleetSight, _ leadership: Leadership?) async throws -> Timestamp? {
         let key = FleetKey(sight.observation)
         let (before, actions) = machines.update(key, at: surroundings.now()) { machine in
             let before = machine
@@ -120,7 +120,9 @@ public struct ScalingController: Service {
         }
         do {
             if let entry = actions.entry { try await keep(entry, before: before, leadership) }
-            if !actions.drain.isEmpty { try await store.drain(actions.drain, by: leadership) }
+            if !actions.recall.isEmpty { try await store.recall(actions.recall) }
+            // Without anyone to mark it still tells whether this is the leader, which what is kept has told otherwise.
+            if !actions.drain.isEmpty || ownership == .shared && actions.entry == nil { try await store.drain(actions.drain, by: leadership) }
             try await fleet.reconcile(actions.target)
             return actions.lookAgainAt
         } catch let problem as FleetProblem {
@@ -128,6 +130,8 @@ public struct ScalingController: Service {
             machines.update(key, at: surroundings.now()) { $0.refused(problem, at: surroundings.now()) }
             // It shall be seen, and tried again.
             return surroundings.now()
+        } catch let error as MillraceError where error.code == .leadershipLost {
+            throw error
         } catch {
             failed(error)
             return surroundings.now() + Self.intervalMax

@@ -8,13 +8,24 @@ struct UsageMeter: Sendable, Codable, Equatable {
     /// What each instance did at the last look.
     private var wasBusy: [InstanceID: Bool] = [:]
     private var pending: [WorkerUsage] = []
-    private var usedToday: Double = 0
-    private var today = Day(number: 0)
+    /// Worker-seconds of the latest days: a clock may go past midnight and come back.
+    private var used: [Int64: Double] = [:]
+    private static let daysKept = 3
+    /// Whether the last look was this process's.
+    private var isLooking = false
+
+    private enum CodingKeys: CodingKey { case countedUntil, wasBusy, pending, used }
 
     /// Worker-seconds since midnight.
-    func used(on day: Day) -> Double { day == today ? usedToday : 0 }
+    func used(on day: Day) -> Double { used[day.number] ?? 0 }
 
     var hasUsage: Bool { pending.contains { $0.usedSeconds > 0 || $0.jobs > 0 } }
+    var isEmpty: Bool { pending.allSatisfy(\.isEmpty) }
+
+    /// What is known to have been used on a day.
+    mutating func noteUsed(_ usage: WorkerUsage) {
+        used[usage.day.number] = max(used(on: usage.day), usage.usedSeconds)
+    }
 
     /// Counts until now.
     /// - Parameters:
@@ -26,12 +37,17 @@ struct UsageMeter: Sendable, Codable, Equatable {
             countedUntil = now
             wasBusy = Dictionary(sight.observation.workers.map { ($0.instance, $0.activity.holdsWork) }, uniquingKeysWith: { $1 })
         }
-        guard let from = countedUntil, from < now else { return .zero }
+        defer { isLooking = true }
+        guard var from = countedUntil, from < now else { return .zero }
+        // This process stood still, or its clock was set: nobody knows what of that time there was. What passed while there was no
+        // process counts: workers outlive it.
+        if isLooking { from = max(from, now - Self.absence) }
         var busy = Duration.zero
         for (begin, end, day) in Self.days(from: from, to: now) {
             var usage = blank(day, sight.observation)
             for worker in sight.observation.workers {
-                let from = max(begin, sight.wantedAt[worker.instance] ?? begin)
+                // Of one that was there before, the time that it was asked for may lie ahead of a clock that was set back.
+                let from = wasBusy[worker.instance] == nil ? max(begin, sight.wantedAt[worker.instance] ?? begin) : begin
                 guard from < end else { continue }
                 let worked = busyTime(of: worker, from: from, to: end)
                 usage.usedSeconds += end.since(from).seconds
@@ -83,8 +99,8 @@ struct UsageMeter: Sendable, Codable, Equatable {
     }
 
     private mutating func add(_ usage: WorkerUsage) {
-        if usage.day != today { (today, usedToday) = (usage.day, 0) }
-        usedToday += usage.usedSeconds
+        used[usage.day.number, default: 0] += usage.usedSeconds
+        while used.count > Self.daysKept, let oldest = used.keys.min() { used[oldest] = nil }
         pend(usage)
     }
 
