@@ -16,16 +16,16 @@ struct MachineLedgerTests {
         ended: [MachineReport.EndedWorker] = [], isDraining: Bool = false, endpoints: [String]? = nil, run: String = "1"
     ) -> MachineReport {
         MachineReport(
-            machine: machine, run: run, host: "h", slots: .init(cpu: cpu, gpus: gpus), endpoints: endpoints, isDraining: isDraining, workers: workers,
+            machine: machine, run: run, slots: .init(cpu: cpu, gpus: gpus), endpoints: endpoints, isDraining: isDraining, workers: workers,
             ended: ended, waitSeconds: 0)
     }
 
     private func running(_ place: MachineLedger.Place) -> MachineReport.RunningWorker {
-        .init(instance: place.info.id, endpoint: place.info.endpoint, variant: "a", gpu: place.gpu, startedAt: start, isStopping: false)
+        .init(instance: place.info.id, gpu: place.gpu, isStopping: false)
     }
 
     private func ended(_ place: MachineLedger.Place, _ status: String = "exit 1") -> MachineReport.EndedWorker {
-        .init(instance: place.info.id, endpoint: "other", variant: "b", status: status, wasStopping: false, stderrTail: "", atRisk: [])
+        .init(instance: place.info.id, status: status, wasStopping: false, stderrTail: "", atRisk: [])
     }
 
     /// As the store knows a worker.
@@ -75,7 +75,7 @@ struct MachineLedgerTests {
         _ = try ledger.hear(report(), from: access, known: [:], at: start)
         _ = reconcile(&ledger, 1)
         let id = ledger.wanted(on: "m")[0].info.id
-        let end = MachineReport.EndedWorker(instance: id, endpoint: "e", variant: "a", status: "exit 1", wasStopping: false, stderrTail: "no", atRisk: [])
+        let end = MachineReport.EndedWorker(instance: id, status: "exit 1", wasStopping: false, stderrTail: "no", atRisk: [])
         let heard = try ledger.hear(report(ended: [end]), from: access, known: [:], at: start)
         #expect(heard.map(\.reason) == [.ended(status: "exit 1", expected: false, stderrTail: "no")])
         #expect(try ledger.hear(report(ended: [end]), from: access, known: [:], at: start).isEmpty)
@@ -220,7 +220,7 @@ struct MachineLedgerTests {
         elsewhere.info.id = "joined:x:1"
         #expect(try ledger.hear(report(ended: [ended(elsewhere)]), from: access, known: record("joined:x:1"), at: start).isEmpty)
         let heard = try ledger.hear(report(ended: [ended(place)]), from: access, known: record("joined:m:7"), at: start)
-        #expect(heard.map(\.endpoint) == ["e"] && heard.map(\.variant) == ["a"], "as it registered, not as the report says")
+        #expect(heard.map(\.endpoint) == ["e"] && heard.map(\.variant) == ["a"], "as it registered")
     }
 
     @Test("A machine that stops gets nothing, and is forgotten with its last worker")

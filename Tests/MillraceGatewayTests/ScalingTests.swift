@@ -94,7 +94,7 @@ struct ScalingTests {
         let access = WorkerAccess(key: Surroundings.system.makeID())
         for (cpu, isDraining, expected) in [(1, false, 1), (1, false, 1), (2, false, 2), (2, true, 2)] {
             let report = MachineReport(
-                machine: "m", run: "r", host: "h", slots: .init(cpu: cpu, gpus: []), endpoints: nil, isDraining: isDraining, workers: [], ended: [], waitSeconds: 0)
+                machine: "m", run: "r", slots: .init(cpu: cpu, gpus: []), endpoints: nil, isDraining: isDraining, workers: [], ended: [], waitSeconds: 0)
             try await fleet.hear(report, from: access)
             #expect(calls.withLock { $0 } == expected)
         }

@@ -181,7 +181,7 @@ struct WorkerKeyTests {
                 try await gateway.joined.reconcile(FleetTarget(endpoint: "text", variant: "a", desired: 1))
             }
             var report = MachineReport(
-                machine: "m", run: "r", host: "h", slots: .init(cpu: 1, gpus: []), endpoints: nil, isDraining: false, workers: [], ended: [], waitSeconds: 0)
+                machine: "m", run: "r", slots: .init(cpu: 1, gpus: []), endpoints: nil, isDraining: false, workers: [], ended: [], waitSeconds: 0)
             #expect(try await post(gateway, "/v1/worker/machine", mine, report).json(MachineOrders.self) == MachineOrders(workers: []))
             var misspelt = report
             misspelt.endpoints = ["text", "txt"]
@@ -195,9 +195,7 @@ struct WorkerKeyTests {
             #expect(order.endpoint == "text" && order.instance.hasPrefix("joined:m:") && order.drainSeconds == 60)
             #expect(try await post(gateway, "/v1/worker/register", mine, registration("pictures", instance: order.instance)).status == 403, "ordered for another")
             #expect(try await post(gateway, "/v1/worker/register", mine, registration("text", instance: order.instance)).status == 200)
-            report.workers = [
-                .init(instance: order.instance, endpoint: "text", variant: "a", gpu: nil, startedAt: gateway.surroundings.now(), isStopping: false)
-            ]
+            report.workers = [.init(instance: order.instance, gpu: nil, isStopping: false)]
             report.isDraining = true
             #expect(try await post(gateway, "/v1/worker/machine", mine, report).json(MachineOrders.self).workers.isEmpty)
             #expect(try await gateway.store.workers().map(\.draining) == [true], "its workers take no more")

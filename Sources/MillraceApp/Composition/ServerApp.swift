@@ -38,12 +38,14 @@ public struct ServerApp: Sendable {
         try await warnOfForgottenJobs(in: store)
         let firstKey = try await FirstStart(store: store, settings: settings, data: data, surroundings: surroundings).run()
         let blobs = try DirectoryBlobStore(root: data.blobs)
-        let joined = makeJoinedFleet(store)
+        let drains = Dictionary(settings.endpoints.map { ($0.name, $0.scaling.drain) }) { $1 }
+        let drainLimit: DrainLimit = { drains[$0] ?? ScalingConfiguration().drain }
+        let joined = makeJoinedFleet(store, drainLimit)
         let gateway = try Gateway(
             configuration: try GatewaySettings(settings: settings, data: data, surroundings: surroundings).configuration(),
             queue: JobQueue(store, surroundings: surroundings, metrics: metrics), blobs: blobs, joined: joined, prometheus: metrics,
             surroundings: surroundings, logger: logger)
-        let fleet = try makeFleet(data)
+        let fleet = try makeFleet(data, drainLimit)
         let adoption = WorkerAdoption(store: store, fleet: fleet, data: data, logger: logger)
         try await adoption.run()
         data.removeScratch(except: try await fleet.instances().map(\.id))
@@ -91,13 +93,15 @@ public struct ServerApp: Sendable {
         try await group.run()
     }
 
-    private func makeFleet(_ data: DataDirectory) throws -> LocalFleet {
-        let drains = Dictionary(settings.endpoints.map { ($0.name, $0.scaling.drain) }, uniquingKeysWith: { $1 })
+    /// How long a worker of an endpoint may take to stop.
+    private typealias DrainLimit = @Sendable (_ endpoint: String) -> Duration
+
+    private func makeFleet(_ data: DataDirectory, _ drainLimit: @escaping DrainLimit) throws -> LocalFleet {
         let onCPU = Set(settings.endpoints.filter { $0.device == .cpu }.map(\.name))
         let (executable, settings, socket) = (RuntimeLocations.executable, settings, data.socket)
         return try LocalFleet(
             logFolder: data.workerLogs, environment: WorkerEnvironment.make(from: environment),
-            drainLimit: { drains[$0] ?? ScalingConfiguration().drain }, surroundings: surroundings, logger: logger,
+            drainLimit: drainLimit, surroundings: surroundings, logger: logger,
             slots: WorkerSlots(
                 gpus: GPUSet(count: ModelDevice.gpuCount, visible: environment[GPUSet.variable]), cpuSlots: settings.fleet.slots,
                 workersPerGPU: settings.fleet.workersPerGPU),
@@ -112,11 +116,9 @@ public struct ServerApp: Sendable {
         }
     }
 
-    private func makeJoinedFleet(_ store: any Store) -> JoinedFleet {
-        let endpoints = Dictionary(settings.endpoints.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
-        return JoinedFleet(
-            device: { endpoints[$0]?.device ?? .auto }, drainLimit: { endpoints[$0]?.scaling.drain ?? ScalingConfiguration().drain },
-            registry: store, surroundings: surroundings)
+    private func makeJoinedFleet(_ store: any Store, _ drainLimit: @escaping DrainLimit) -> JoinedFleet {
+        let devices = Dictionary(settings.endpoints.map { ($0.name, $0.device) }) { $1 }
+        return JoinedFleet(device: { devices[$0] ?? .auto }, drainLimit: drainLimit, registry: store, surroundings: surroundings)
     }
 
     private func rescue(_ store: any Store) -> RescueService {

@@ -1,4 +1,5 @@
 import MillraceCore
+import MillraceGateway
 import MillraceWire
 
 /// The workers of a joined machine: a value that takes orders and reports, and says what is to be done.
@@ -10,7 +11,6 @@ struct Crew: Sendable, Equatable {
     }
     private struct Member: Equatable {
         var order: MachineOrders.Worker
-        var startedAt: Timestamp
         var stoppedAt: Timestamp?
         var isKilled = false
     }
@@ -34,13 +34,11 @@ struct Crew: Sendable, Equatable {
 
     var isEmpty: Bool { members.isEmpty }
 
-    func report(host: String, waitSeconds: Double) -> MachineReport {
+    func report(waitSeconds: Double) -> MachineReport {
         MachineReport(
-            machine: machine, run: run, host: host, slots: slots, endpoints: endpoints?.sorted(), isDraining: isDraining,
+            machine: machine, run: run, slots: slots, endpoints: endpoints?.sorted(), isDraining: isDraining,
             workers: members.values.sorted { $0.order.instance < $1.order.instance }.map {
-                .init(
-                    instance: $0.order.instance, endpoint: $0.order.endpoint, variant: $0.order.variant, gpu: $0.order.gpu, startedAt: $0.startedAt,
-                    isStopping: $0.stoppedAt != nil)
+                .init(instance: $0.order.instance, gpu: $0.order.gpu, isStopping: $0.stoppedAt != nil)
             }, ended: ended, waitSeconds: waitSeconds)
     }
 
@@ -55,7 +53,7 @@ struct Crew: Sendable, Equatable {
         guard !isDraining else { return [] }
         var actions: [Action] = []
         for order in orders.workers where members[order.instance] == nil && isSound(order) && members.count < slots.cpu + slots.gpus.count {
-            members[order.instance] = Member(order: order, startedAt: now)
+            members[order.instance] = Member(order: order)
             actions.append(.start(order))
         }
         let wanted = Set(orders.workers.map(\.instance))
@@ -89,15 +87,13 @@ struct Crew: Sendable, Equatable {
     mutating func ended(_ id: String, status: String, stderrTail: String, atRisk: Set<JobID>) {
         guard let member = members.removeValue(forKey: id) else { return }
         ended.append(
-            .init(
-                instance: id, endpoint: member.order.endpoint, variant: member.order.variant, status: status, wasStopping: member.stoppedAt != nil,
-                stderrTail: stderrTail, atRisk: atRisk.sorted()))
+            .init(instance: id, status: status, wasStopping: member.stoppedAt != nil, stderrTail: stderrTail, atRisk: atRisk.sorted()))
         if ended.count > 1024 { ended.removeFirst() }
     }
 
     /// Names become arguments and names of files.
     private func isSound(_ order: MachineOrders.Worker) -> Bool {
-        let prefix = "joined:\(machine):"
+        let prefix = "\(JoinedFleet.prefix)\(machine):"
         return order.instance.hasPrefix(prefix) && order.instance.dropFirst(prefix.count).isPlainName && order.endpoint[...].isPlainName
             && order.variant[...].isPlainName && (endpoints?.contains(order.endpoint) ?? true)
             && (order.gpu.map { gpu in slots.gpus.contains(gpu) && !members.values.contains { $0.order.gpu == gpu } } ?? true)

@@ -62,7 +62,7 @@ public struct JoinApp: Sendable {
         let agent = MachineAgent(
             crew: Crew(
                 machine: machine, run: surroundings.makeID(WorkerID.self).description, slots: slots, endpoints: terms.endpoints.isEmpty ? nil : Set(terms.endpoints)),
-            gateway: AgentConnection(client: client, base: location.url), key: key, host: ProcessInfo.processInfo.hostName, data: data,
+            gateway: AgentConnection(client: client, base: location.url), key: key, data: data,
             surroundings: surroundings, logger: logger, makeCommand: { command(for: $0, data, hasGPUs: !gpus.isEmpty) })
         let group = ServiceGroup(
             configuration: .init(

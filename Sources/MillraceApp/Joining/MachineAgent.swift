@@ -28,20 +28,18 @@ final class MachineAgent: Service {
     private let bell = Bell()
     private let gateway: AgentConnection
     private let key: WorkerKeySource
-    private let host: String
     private let data: DataDirectory
     private let surroundings: Surroundings
     private let logger: Logger
     private let makeCommand: MakeCommand
 
     init(
-        crew: Crew, gateway: AgentConnection, key: WorkerKeySource, host: String, data: DataDirectory, surroundings: Surroundings,
+        crew: Crew, gateway: AgentConnection, key: WorkerKeySource, data: DataDirectory, surroundings: Surroundings,
         logger: Logger, makeCommand: @escaping MakeCommand
     ) {
         state = Mutex(State(crew: crew))
         self.gateway = gateway
         self.key = key
-        self.host = host
         self.data = data
         self.surroundings = surroundings
         self.logger = logger
@@ -88,7 +86,7 @@ extension MachineAgent {
         var trouble = Trouble()
         while !state.withLock({ $0.crew.isDraining }) {
             let rings = bell.rings
-            let report = state.withLock { $0.crew.report(host: host, waitSeconds: Self.pollSeconds) }
+            let report = state.withLock { $0.crew.report(waitSeconds: Self.pollSeconds) }
             do {
                 guard let orders = try await unlessRung(after: rings, { try await self.tell(report) }) else { continue }
                 if trouble.failures > 0 { logger.info("the gateway is there again") }
@@ -124,7 +122,7 @@ extension MachineAgent {
     }
 
     private func tellOnce() async {
-        let report = state.withLock { $0.crew.report(host: host, waitSeconds: 0) }
+        let report = state.withLock { $0.crew.report(waitSeconds: 0) }
         do {
             _ = try await tell(report)
             state.withLock { $0.crew.wasHeard(report) }

@@ -4,10 +4,6 @@ import NIOSSL
 import ServiceLifecycle
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// Where the certificate and the private key of a server are.
 public struct TLSFiles: Sendable, Equatable {
     /// PEM: the server's certificate first, then those that lead to a root.
@@ -29,24 +25,7 @@ public final class TLSIdentity: Service {
     private let files: TLSFiles
     private let surroundings: Surroundings
     private let logger: Logger
-    private let state: Mutex<(context: NIOSSLContext, stamps: [Stamp?])>
-
-    /// What changes when a file does, or when a link is set to another.
-    private struct Stamp: Equatable {
-        var device: UInt64
-        var inode: UInt64
-        var bytes: Int64
-        var changedAt: [Int]
-
-        init?(_ path: String) {
-            var info = stat()
-            guard stat(path, &info) == 0 else { return nil }
-            device = UInt64(info.st_dev)
-            inode = UInt64(info.st_ino)
-            bytes = Int64(info.st_size)
-            changedAt = [info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec].map { Int($0) }
-        }
-    }
+    private let state: Mutex<(context: NIOSSLContext, stamps: [FileStamp?])>
 
     /// - Throws: `invalid_settings` when the files cannot be read or do not belong together.
     public init(_ files: TLSFiles, surroundings: Surroundings, logger: Logger) throws {
@@ -84,7 +63,7 @@ public final class TLSIdentity: Service {
         }
     }
 
-    private static func stamps(of files: TLSFiles) -> [Stamp?] { [Stamp(files.certificate), Stamp(files.key)] }
+    private static func stamps(of files: TLSFiles) -> [FileStamp?] { [FileStamp(files.certificate), FileStamp(files.key)] }
 
     private static func context(of files: TLSFiles) throws -> NIOSSLContext {
         func fault(_ what: String, _ error: any Error) -> MillraceError {

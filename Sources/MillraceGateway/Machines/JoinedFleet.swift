@@ -15,11 +15,11 @@ public final class JoinedFleet: Fleet {
         var ledger = MachineLedger()
         /// The jobs that were at risk in workers that ended, until they are asked for.
         var atRisk: [InstanceID: Set<JobID>] = [:]
-        var nextWaiter = 0
-        var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
         var onRoom: (@Sendable () -> Void)?
     }
     private let state = Mutex(State())
+    /// Agents wait for it: something else may have to run.
+    private let changes = StoreChanges()
     private let ended = AsyncStream<FleetInterruption>.makeStream(bufferingPolicy: .bufferingNewest(1024))
     private let device: @Sendable (_ endpoint: String) -> DeviceChoice
     private let drainLimit: @Sendable (_ endpoint: String) -> Duration
@@ -53,7 +53,7 @@ public final class JoinedFleet: Fleet {
             let missing = state.ledger.reconcile(target, device: device(target.endpoint), at: surroundings.now()) { surroundings.makeID() }
             return (missing, state.ledger.machines.count { !$0.value.isDraining })
         }
-        wakeAll()
+        changes.publish([.worker])
         guard missing == 0 else {
             throw FleetProblem(
                 .capacity,
@@ -90,7 +90,7 @@ public final class JoinedFleet: Fleet {
 
     private func tell(_ interruptions: [FleetInterruption]) {
         for interruption in interruptions { ended.continuation.yield(interruption) }
-        if !interruptions.isEmpty { wakeAll() }
+        if !interruptions.isEmpty { changes.publish([.worker]) }
     }
 
     public func interruptions() -> AsyncStream<FleetInterruption> { ended.stream }
@@ -128,28 +128,15 @@ extension JoinedFleet {
     /// Waits until something else ought to run on the machine than it reports, at most for `limit`.
     func orders(after report: MachineReport, atMost limit: Duration) async throws -> MachineOrders {
         let running = Set(report.workers.filter { !$0.isStopping }.map(\.instance))
-        let (hints, id) = listen()
-        defer { state.withLock { _ = $0.waiters.removeValue(forKey: id) } }
         let mayWait = report.ended.isEmpty && !report.isDraining
-        func changed() -> MachineOrders? {
+        var left = limit
+        while true {
+            let (hints, start) = (changes.hints(.worker), surroundings.now())
             let orders = orders(for: report.machine)
-            return !mayWait || Set(orders.workers.map(\.instance)) != running ? orders : nil
+            guard mayWait, left > .zero, Set(orders.workers.map(\.instance)) == running else { return orders }
+            try await StoreChanges.wait(for: hints, atMost: left, in: surroundings)
+            left -= max(surroundings.now().since(start), .milliseconds(1))
         }
-        if let orders = changed() { return orders }
-        let found: MachineOrders? = await withTaskGroup(of: MachineOrders?.self) { group in
-            group.addTask {
-                for await _ in hints { if let orders = changed() { return orders } }
-                return nil
-            }
-            group.addTask {
-                try? await self.surroundings.sleep(limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? nil
-        }
-        try Task.checkCancellation()
-        return found ?? orders(for: report.machine)
     }
 
     private func orders(for machine: String) -> MachineOrders {
@@ -160,20 +147,6 @@ extension JoinedFleet {
                     instance: $0.info.id, endpoint: $0.info.endpoint, variant: $0.info.variant, gpu: $0.gpu,
                     drainSeconds: drainLimit($0.info.endpoint).seconds)
             })
-    }
-
-    private func listen() -> (AsyncStream<Void>, Int) {
-        let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-        let id = state.withLock { state in
-            state.nextWaiter += 1
-            state.waiters[state.nextWaiter] = continuation
-            return state.nextWaiter
-        }
-        return (stream, id)
-    }
-
-    private func wakeAll() {
-        for waiter in state.withLock({ Array($0.waiters.values) }) { waiter.yield() }
     }
 }
 

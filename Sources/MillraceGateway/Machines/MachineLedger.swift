@@ -162,7 +162,7 @@ struct MachineLedger: Sendable {
         guard !ended.contains(info.id) else { return [] }
         ended.append(info.id)
         if ended.count > Self.rememberedMax { ended.removeFirst() }
-        return [FleetInterruption(instance: info.id, endpoint: info.endpoint, variant: info.variant, reason: reason)]
+        return [info.ended(reason)]
     }
 
     /// What ought to run on a machine.
@@ -193,10 +193,11 @@ struct MachineLedger: Sendable {
                     orphan(id)
                     continue
                 }
-                interruptions += end(
-                    place.info, .ended(status: "its machine \"\(name)\" is not heard of any more", expected: true, stderrTail: ""))
+                // Not among those that ended: it may come back, and end then.
+                places[id] = nil
+                interruptions.append(
+                    place.info.ended(.ended(status: "its machine \"\(name)\" is not heard of any more", expected: true, stderrTail: "")))
                 outOfReach.append(id)
-                ended.removeAll { $0 == id }
                 lost.append(place.info)
                 if lost.count > Self.rememberedMax { lost.removeFirst() }
             }
@@ -250,5 +251,9 @@ struct MachineLedger: Sendable {
 extension FleetInstance {
     init(_ worker: WorkerRecord) {
         self.init(id: worker.instance, endpoint: worker.endpoint, variant: worker.variant, phase: .running, startedAt: worker.startedAt)
+    }
+
+    fileprivate func ended(_ reason: FleetInterruption.Reason) -> FleetInterruption {
+        FleetInterruption(instance: id, endpoint: endpoint, variant: variant, reason: reason)
     }
 }

@@ -16,26 +16,26 @@ struct ModelRoutes: Sendable {
 
     private func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         try QueryItems(request).allow()
-        return try .json(try await found(context).listing)
+        let (version, folder) = try model(context)
+        return try .json(try await shelf.listing(of: folder, version: version))
     }
 
     private func give(_ request: Request, _ context: GatewayContext) async throws -> Response {
         try QueryItems(request).allow()
-        let (folder, listing) = try await found(context)
+        let (version, folder) = try model(context)
         // What is asked for is looked up in the list, and never part of a path.
-        let digest = try context.parameters.require("digest")
-        guard let file = listing.files.first(where: { $0.sha256 == digest }) else { throw ModelShelf.unknown }
+        let file = try await shelf.file(try context.parameters.require("digest"), of: folder, version: version)
         return try await answer.response(
             to: request, with: .init(path: "\(folder)/\(file.path)", bytes: file.bytes, sha256: file.sha256), filename: nil)
     }
 
     /// Only models of endpoints that the key is for.
-    private func found(_ context: GatewayContext) async throws -> (folder: String, listing: ModelListing) {
+    private func model(_ context: GatewayContext) throws -> (version: String, folder: String) {
         let version = try context.parameters.require("version")
         let access = context.principal.worker
         guard !version.isEmpty,
-            let endpoint = endpoints.all.first(where: { $0.modelVersion == version && access?.endpoints?.contains($0.name) ?? true })
+            let endpoint = endpoints.all.first(where: { $0.modelVersion == version && access?.serves($0.name) ?? true })
         else { throw ModelShelf.unknown }
-        return (endpoint.modelDirectory, try await shelf.listing(of: endpoint.modelDirectory, version: version))
+        return (version, endpoint.modelDirectory)
     }
 }

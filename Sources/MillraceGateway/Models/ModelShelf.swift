@@ -7,11 +7,8 @@ import Synchronization
 
 /// The model folders that joined machines may fetch, as lists of files with their digests.
 final class ModelShelf: Sendable {
-    /// A folder with more is no model.
-    private static let filesMax = 10_000
-
     private struct Known {
-        var stamps: [String]
+        var stamps: [String: FileStamp]
         var listing: ModelListing
     }
     private struct State {
@@ -37,46 +34,31 @@ final class ModelShelf: Sendable {
         return try await task.value
     }
 
+    /// The file of a folder that has this digest. Who asks was given the list before, so the folder is looked at again only where that is
+    /// not known any more. What has changed meanwhile does not have the digest, and the list says so when it is asked for again.
+    func file(_ digest: String, of folder: String, version: String) async throws -> ModelListing.File {
+        func found(in listing: ModelListing?) -> ModelListing.File? { listing?.files.first { $0.sha256 == digest } }
+        if let file = found(in: state.withLock { $0.known[version]?.listing }) { return file }
+        guard let file = found(in: try await listing(of: folder, version: version)) else { throw Self.unknown }
+        return file
+    }
+
     private func read(_ folder: String, _ version: String) throws -> ModelListing {
-        let paths = try Self.paths(in: folder)
-        let stamps = paths.map { Self.stamp(folder + "/" + $0) }
+        let paths = ModelFolder.files(in: folder)
+        guard !paths.isEmpty else { throw Self.unknown }
+        guard paths.count <= ModelListing.filesMax else {
+            throw MillraceError(.tooManyFiles, "the model's folder has more than \(ModelListing.filesMax) files")
+        }
+        let stamps = Dictionary(uniqueKeysWithValues: paths.compactMap { path in FileStamp(folder + "/" + path).map { (path, $0) } })
         if let known = state.withLock({ $0.known[version] }), known.stamps == stamps { return known.listing }
-        let listing = ModelListing(version: version, files: try paths.map { try Self.file($0, in: folder) })
+        let listing = ModelListing(files: try paths.map { try Self.file($0, in: folder) })
         state.withLock { $0.known[version] = Known(stamps: stamps, listing: listing) }
         return listing
-    }
-
-    /// The regular files of a folder by their paths in it, without hidden ones and byte code. Links to files count as files; links
-    /// to folders are not followed.
-    private static func paths(in folder: String) throws -> [String] {
-        guard let entries = FileManager.default.enumerator(atPath: folder) else { throw unknown }
-        var paths: [String] = []
-        for case let path as String in entries {
-            let name = path.split(separator: "/").last ?? ""
-            if name.hasPrefix(".") || name == "__pycache__" {
-                if entries.fileAttributes?[.type] as? FileAttributeType == .typeDirectory { entries.skipDescendants() }
-            } else if !name.hasSuffix(".pyc"), isRegular(folder + "/" + path) {
-                paths.append(path)
-                if paths.count > filesMax { throw MillraceError(.tooManyFiles, "the model's folder has more than \(filesMax) files") }
-            }
-        }
-        return paths.sorted()
-    }
-
-    private static func isRegular(_ path: String) -> Bool {
-        var info = stat()
-        return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFREG
     }
 
     private static func isExecutable(_ path: String) -> Bool {
         var info = stat()
         return stat(path, &info) == 0 && info.st_mode & 0o111 != 0
-    }
-
-    private static func stamp(_ path: String) -> String {
-        var info = stat()
-        guard stat(path, &info) == 0 else { return path }
-        return "\(path) \(info.st_dev) \(info.st_ino) \(info.st_size) \(info.st_mode) \(info.st_mtim.tv_sec).\(info.st_mtim.tv_nsec)"
     }
 
     private static func file(_ path: String, in folder: String) throws -> ModelListing.File {

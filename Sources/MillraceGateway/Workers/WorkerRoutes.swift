@@ -35,7 +35,7 @@ struct WorkerRoutes: Sendable {
     private func register(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let body = try await request.json(RegisterRequest.self, bytesMax: bytesMax)
         try context.principal.worker?.check(body.endpoint, instance: body.instance)
-        if context.principal.worker != nil { try await checkHolder(of: body.worker, context) }
+        try await checkHolder(of: body.worker, context)
         guard joined?.mayRegister(body.instance, for: body.endpoint) ?? true else {
             throw MillraceError(.forbidden, "\(body.instance) was ordered for another endpoint")
         }
@@ -169,9 +169,8 @@ struct WorkerRoutes: Sendable {
 
     /// How a worker started, said once.
     private func keep(_ marks: ColdStart.Marks, of id: WorkerID) async throws {
-        guard let worker = try await queue.workers().first(where: { $0.id == id }) else { return }
-        try await queue.keep(
-            ColdStart(instance: worker.instance, endpoint: worker.endpoint, variant: worker.variant, worker: id, marks: marks))
+        let role = try await known.role(of: id, in: queue)
+        try await queue.keep(ColdStart(instance: role.instance, endpoint: role.endpoint, variant: role.variant, worker: id, marks: marks))
     }
 
     private func settle(_ request: Request, _ context: GatewayContext) async throws -> Response {

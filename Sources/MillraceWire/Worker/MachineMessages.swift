@@ -18,26 +18,18 @@ public struct MachineReport: Sendable, Codable, Equatable {
     }
     public struct RunningWorker: Sendable, Codable, Equatable {
         public var instance: String
-        public var endpoint: String
-        public var variant: String
         public var gpu: String?
-        public var startedAt: Timestamp
         /// It was told to stop.
         public var isStopping: Bool
 
-        public init(instance: String, endpoint: String, variant: String, gpu: String?, startedAt: Timestamp, isStopping: Bool) {
+        public init(instance: String, gpu: String?, isStopping: Bool) {
             self.instance = instance
-            self.endpoint = endpoint
-            self.variant = variant
             self.gpu = gpu
-            self.startedAt = startedAt
             self.isStopping = isStopping
         }
     }
     public struct EndedWorker: Sendable, Codable, Equatable {
         public var instance: String
-        public var endpoint: String
-        public var variant: String
         /// `exit 1`, `signal 9`.
         public var status: String
         /// It was told to stop.
@@ -46,12 +38,8 @@ public struct MachineReport: Sendable, Codable, Equatable {
         /// The jobs that were in code that may crash when it ended; empty: it did not say.
         public var atRisk: [JobID]
 
-        public init(
-            instance: String, endpoint: String, variant: String, status: String, wasStopping: Bool, stderrTail: String, atRisk: [JobID]
-        ) {
+        public init(instance: String, status: String, wasStopping: Bool, stderrTail: String, atRisk: [JobID]) {
             self.instance = instance
-            self.endpoint = endpoint
-            self.variant = variant
             self.status = status
             self.wasStopping = wasStopping
             self.stderrTail = stderrTail
@@ -64,7 +52,6 @@ public struct MachineReport: Sendable, Codable, Equatable {
     /// Made anew with each start of the agent: two that call themselves the same are told apart by it, and so are the workers of an agent
     /// that is gone. At most 64 bytes.
     public var run: String
-    public var host: String
     public var slots: Slots
     /// The endpoints that it will serve; absent: all that its key may.
     public var endpoints: [String]?
@@ -76,12 +63,10 @@ public struct MachineReport: Sendable, Codable, Equatable {
     public var waitSeconds: Double
 
     public init(
-        machine: String, run: String, host: String, slots: Slots, endpoints: [String]?, isDraining: Bool, workers: [RunningWorker], ended: [EndedWorker],
-        waitSeconds: Double
+        machine: String, run: String, slots: Slots, endpoints: [String]?, isDraining: Bool, workers: [RunningWorker], ended: [EndedWorker], waitSeconds: Double
     ) {
         self.machine = machine
         self.run = run
-        self.host = host
         self.slots = slots
         self.endpoints = endpoints
         self.isDraining = isDraining
@@ -148,11 +133,12 @@ public struct ModelListing: Sendable, Codable, Equatable {
             self.isExecutable = isExecutable
         }
     }
-    public var version: String
+    /// A folder with more is no model.
+    public static let filesMax = 10_000
+
     public var files: [File]
 
-    public init(version: String, files: [File]) {
-        self.version = version
+    public init(files: [File]) {
         self.files = files
     }
 }

@@ -18,10 +18,10 @@ struct CrewTests {
         var crew = crew
         #expect(crew.follow(.init(workers: [order()]), at: now) == [.start(order())])
         #expect(crew.follow(.init(workers: [order()]), at: now).isEmpty)
-        let report = crew.report(host: "h", waitSeconds: 1)
+        let report = crew.report(waitSeconds: 1)
         #expect(report.workers.map(\.instance) == ["joined:m:1"] && !report.workers[0].isStopping)
         #expect(crew.follow(.init(workers: []), at: now) == [.stop("joined:m:1")])
-        #expect(crew.follow(.init(workers: []), at: now).isEmpty && crew.report(host: "h", waitSeconds: 1).workers[0].isStopping)
+        #expect(crew.follow(.init(workers: []), at: now).isEmpty && crew.report(waitSeconds: 1).workers[0].isStopping)
         #expect(crew.overdue(at: now + .seconds(60)).isEmpty)
         #expect(crew.overdue(at: now + .seconds(61)) == [.kill("joined:m:1")] && crew.overdue(at: now + .seconds(62)).isEmpty)
     }
@@ -45,10 +45,10 @@ struct CrewTests {
         var crew = crew
         _ = crew.follow(.init(workers: [order()]), at: now)
         crew.ended("joined:m:1", status: "exit 1", stderrTail: "why", atRisk: [])
-        let report = crew.report(host: "h", waitSeconds: 1)
-        #expect(report.ended.map(\.status) == ["exit 1"] && crew.report(host: "h", waitSeconds: 1) == report)
+        let report = crew.report(waitSeconds: 1)
+        #expect(report.ended.map(\.status) == ["exit 1"] && crew.report(waitSeconds: 1) == report)
         crew.wasHeard(report)
-        #expect(crew.report(host: "h", waitSeconds: 1).ended.isEmpty && crew.isEmpty)
+        #expect(crew.report(waitSeconds: 1).ended.isEmpty && crew.isEmpty)
     }
 
     @Test("that drains stops all and starts nothing")
@@ -56,6 +56,6 @@ struct CrewTests {
         var crew = crew
         _ = crew.follow(.init(workers: [order()]), at: now)
         #expect(crew.drain(at: now) == [.stop("joined:m:1")] && crew.drain(at: now).isEmpty)
-        #expect(crew.follow(.init(workers: [order(), order("2", gpu: "0")]), at: now).isEmpty && crew.report(host: "h", waitSeconds: 1).isDraining)
+        #expect(crew.follow(.init(workers: [order(), order("2", gpu: "0")]), at: now).isEmpty && crew.report(waitSeconds: 1).isDraining)
     }
 }

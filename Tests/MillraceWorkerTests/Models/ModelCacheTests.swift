@@ -25,7 +25,6 @@ struct ModelCacheTests {
     private func model(_ contents: [String: String]) throws -> ModelTree {
         try ModelTree(
             ModelListing(
-                version: "v",
                 files: contents.map { path, text in
                     let digest = SHA256.hash(data: Data(text.utf8)).map { String(format: "%02x", $0) }.joined()
                     return .init(path: path, bytes: Int64(text.utf8.count), sha256: digest, isExecutable: path.hasSuffix(".sh"))
