@@ -178,7 +178,9 @@ let package = Package(
             uses: ["MillraceQueueSQLite", "MillraceQueue", "MillraceConformance", "MillraceCore", "CGatheredLog", "CSyncCounter"], [grdb],
             resources: [.copy("Fixtures")]),
         suite("MillraceWireTests", uses: ["MillraceWire", "MillraceCore"]),
-        suite("MillraceWorkerTests", uses: ["MillraceWorker", "MillraceInference", "MillraceWire", "MillraceCore"], [crypto, log]),
+        suite(
+            "MillraceWorkerTests", uses: ["MillraceWorker", "MillraceInference", "MillraceFakeServer", "MillraceWire", "MillraceCloud", "MillraceCore"],
+            [httpClient, crypto, log]),
         suite("MillraceSimulationTests", uses: ["MillraceSimulation", "MillraceQueue", "MillraceCore"]),
         suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
         suite(
@@ -194,7 +196,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         suite("MillraceLocalTests", uses: ["MillraceLocal", "MillraceConformance", "MillraceCloud", "MillraceCore"], [log, lifecycle]),
         suite(
-            "MillraceAppTests", uses: ["MillraceApp", "MillraceGateway", "MillraceWire", "MillraceCloud", "MillraceCore", "MillraceLocal", "MillraceQueue", "MillraceScaling", "MillraceWorker"], [log]),
+            "MillraceAppTests", uses: ["MillraceApp", "MillraceGateway", "MillraceConformance", "MillraceWire", "MillraceCloud", "MillraceCore", "MillraceLocal", "MillraceQueue", "MillraceScaling", "MillraceWorker"], [log]),
         suite("MillraceScalingTests", uses: ["MillraceScaling", "MillraceCloud", "MillraceQueue", "MillraceSimulation", "MillraceConformance", "MillraceCore"], [log, lifecycle]),
     ]
 )

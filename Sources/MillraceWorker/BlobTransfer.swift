@@ -31,13 +31,19 @@ struct BlobTransfer: Sendable {
     func store(_ content: PipelineOutput.Content, to access: BlobAccessGrant) async throws -> BlobDigest {
         if let path = access.path {
             var chunks = ContentChunks(content, chunkBytes: Self.chunkBytes)
-            return try Self.write({ try chunks.next() }, to: path)
+            return try Self.write({ try chunks.next() }, to: path, lasting: true)
         }
         guard let url = access.url else { throw JobFailure(.internal, "no access to write was granted", retryable: true) }
         return try await remote.upload(content, to: url)
     }
 
-    private static func write(_ next: () throws -> Data, to path: String) throws -> BlobDigest {
+    /// Keeps a copy in the attempt's own folder, which need not last longer than the process.
+    func copy(_ content: PipelineOutput.Content, to path: String) throws {
+        var chunks = ContentChunks(content, chunkBytes: Self.chunkBytes)
+        _ = try Self.write({ try chunks.next() }, to: path, lasting: false)
+    }
+
+    private static func write(_ next: () throws -> Data, to path: String, lasting: Bool) throws -> BlobDigest {
         let temporary = path + ".\(getpid()).part"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure("create", temporary) }
@@ -48,9 +54,9 @@ struct BlobTransfer: Sendable {
                 digest.add(chunk)
                 try writeAll(chunk, to: descriptor, temporary)
             }
-            guard fsync(descriptor) == 0 else { throw failure("sync", temporary) }
+            guard !lasting || fsync(descriptor) == 0 else { throw failure("sync", temporary) }
             guard rename(temporary, path) == 0 else { throw failure("rename", temporary) }
-            try syncFolder(of: path)
+            if lasting { try syncFolder(of: path) }
         } catch {
             unlink(temporary)
             throw error
@@ -88,7 +94,7 @@ struct BlobTransfer: Sendable {
 
 struct RunningDigest {
     private var hash = SHA256()
-    private var bytes: Int64 = 0
+    private(set) var bytes: Int64 = 0
 
     mutating func add(_ chunk: Data) {
         hash.update(data: chunk)
@@ -96,6 +102,6 @@ struct RunningDigest {
     }
 
     func finish() -> BlobDigest {
-        BlobDigest(bytes: bytes, sha256: hash.finalize().map { String(format: "%02x", $0) }.joined())
+        BlobDigest(bytes: bytes, sha256: hash.finalize().hexadecimal)
     }
 }

@@ -13,7 +13,7 @@ struct GatewayConnection: Sendable {
     /// Where the gateway listens for workers.
     enum Address: Sendable {
         case unixSocket(String)
-        /// With a worker's key.
+        /// With a worker's key; an address without a slash at its end.
         case url(String, key: String)
     }
 
@@ -32,7 +32,7 @@ struct GatewayConnection: Sendable {
             base = "http+unix://" + path.addingPercentEncoding(withAllowedCharacters: .alphanumerics)!
             headers = ["content-type": "application/json"]
         case .url(let url, let key):
-            base = url.hasSuffix("/") ? String(url.dropLast()) : url
+            base = url
             headers = ["content-type": "application/json", "authorization": "Bearer \(key)"]
         }
     }

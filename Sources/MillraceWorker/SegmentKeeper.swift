@@ -115,7 +115,7 @@ struct SegmentKeeper: Sendable {
         if case .file(let own) = part.content { return .init(file: file, path: own) }
         copies += 1
         let copy = try folder.make() + "/kept-\(copies)"
-        _ = try await transfer.store(part.content, to: BlobAccessGrant(path: copy))
+        try transfer.copy(part.content, to: copy)
         return .init(file: file, path: copy)
     }
 }

@@ -34,7 +34,7 @@ public struct Worker: Service {
     public enum Gateway: Sendable {
         /// On the same machine; blobs and models are files here.
         case socket(String)
-        /// Anywhere, with a worker's key. Blobs come and go by signed URL, models are fetched and kept in `models`.
+        /// Anywhere, with a worker's key; the address has no slash at its end. Blobs come and go by signed URL, models are fetched and kept in `models`.
         case remote(url: String, key: String, models: ModelStorage)
     }
     /// Where fetched models are kept, and how many bytes of them.
@@ -81,7 +81,7 @@ public struct Worker: Service {
             worker: surroundings.makeID(), endpoint: identity.endpoint, variant: identity.variant, instance: identity.instance,
             host: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier), startedAt: startedAt,
             sentAt: surroundings.now())
-        var welcome: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: .seconds(30))
+        let welcome: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: .seconds(30))
         let registeredAt = surroundings.now()
         let gatewayAhead = Self.ahead(welcome.now, of: registeredAt)
         try prepareScratch()
@@ -97,7 +97,6 @@ public struct Worker: Service {
         let engine = loaded.engine
         // Nobody takes the model's files away while it is used.
         defer { withExtendedLifetime(loaded.model) {} }
-        if let model = loaded.model { welcome.configuration.modelDirectory = model.path }
         let loadedAt = surroundings.now()
         for remark in engine.runner.remarks { logger.warning("\(remark)") }
         // Unstructured: jobs are taken meanwhile, and whoever needs it waits for it.
@@ -129,16 +128,16 @@ public struct Worker: Service {
     private var remoteBlobs: RemoteBlobs {
         var base = ""
         if case .remote(let url, _, _) = identity.gateway { base = url }
-        return RemoteBlobs(client: client, base: base, patience: WorkerSession.patienceBusy, surroundings: surroundings, logger: logger)
+        return RemoteBlobs(client: client, base: base, repetition: repetition)
     }
+
+    private var repetition: Repetition { Repetition(patience: WorkerSession.patienceBusy, surroundings: surroundings, logger: logger) }
 
     /// The model's folder on this machine, fetched if its gateway is elsewhere.
     private func borrow(_ version: String) async throws -> ModelLoan? {
         guard case .remote(let url, let key, let storage) = identity.gateway else { return nil }
         let cache = ModelCache(folder: storage.folder, bytesMax: storage.bytesMax, surroundings: surroundings, logger: logger)
-        return try await ModelFetch(
-            client: client, base: url, key: key, patience: WorkerSession.patienceBusy, surroundings: surroundings, logger: logger
-        ).borrow(version, from: cache)
+        return try await ModelFetch(client: client, base: url, key: key, repetition: repetition).borrow(version, from: cache)
     }
 
     private struct Loaded: Sendable {

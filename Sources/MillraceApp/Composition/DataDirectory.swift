@@ -59,14 +59,14 @@ public struct DataDirectory: Sendable {
     private static let lifeSuffix = ".life"
 
     /// Held by a worker for as long as it lives, so that whoever starts its agent anew sees that it does.
-    func holdLife(of instance: String) throws -> DirectoryLock {
-        try DirectoryLock(scratch(of: instance) + Self.lifeSuffix, of: path)
+    func holdLife(of instance: String) throws -> FileLock {
+        try lock("scratch/" + (scratch(of: instance) as NSString).lastPathComponent + Self.lifeSuffix)
     }
 
     /// Removes what workers left that do not live any more, whoever started them.
     func removeScratchOfTheDead() {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/scratch")) ?? []
-        let living = names.filter { $0.hasSuffix(Self.lifeSuffix) && DirectoryLock.isHeld("\(path)/scratch/\($0)") }.map { $0.dropLast(Self.lifeSuffix.count) }
+        let living = names.filter { $0.hasSuffix(Self.lifeSuffix) && isHeld("scratch/\($0)") }.map { $0.dropLast(Self.lifeSuffix.count) }
         for name in names where !living.contains(where: { name == $0 || name.hasPrefix($0 + ".") }) {
             try? FileManager.default.removeItem(atPath: path + "/scratch/" + name)
         }
@@ -85,14 +85,23 @@ public struct DataDirectory: Sendable {
     public var socket: String {
         let near = path + "/run/gateway.sock"
         guard near.utf8.count > 100 else { return near }
-        let name = SHA256.hash(data: Data(path.utf8)).prefix(8).map { String(format: "%02x", $0) }.joined()
+        let name = SHA256.hash(data: Data(path.utf8)).prefix(8).hexadecimal
         return "/tmp/millrace-\(geteuid())-\(name)/gateway.sock"
     }
 
-    /// Takes the folder for this server alone; the lock goes with the process.
-    public func lock() throws -> DirectoryLock {
-        try DirectoryLock(path + "/lock", of: path)
+    /// Takes the folder, or a part of it, for this process alone.
+    /// - Throws: `invalid_settings` when another has it.
+    func lock(_ name: String = "lock") throws -> FileLock {
+        guard let lock = try FileLock("\(path)/\(name)", .exclusive) else {
+            throw MillraceError(
+                .invalidSettings, "another Millrace server uses the data directory \(path)",
+                hint: "stop it, or start this one with another --data and --port")
+        }
+        return lock
     }
+
+    /// What cannot be told counts as held: it is left alone.
+    private func isHeld(_ name: String) -> Bool { (try? FileLock("\(path)/\(name)", .exclusive)) == nil }
 
     /// The content of a small private file, made by `make` when it is not there.
     /// - Throws: when it is there and cannot be read.
@@ -107,32 +116,4 @@ public struct DataDirectory: Sendable {
     public func write(_ text: String, to name: String) throws {
         try PrivateFile(path: path + "/" + name).write(text)
     }
-}
-
-/// An exclusive `flock` on a file.
-public final class DirectoryLock: Sendable {
-    private let descriptor: Int32
-
-    init(_ file: String, of folder: String) throws {
-        // Not the property yet: once that is set, `deinit` runs even when this throws.
-        let opened = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard opened >= 0 else { throw MillraceError(.invalidSettings, "cannot open \(file): \(String(cString: strerror(errno)))") }
-        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
-            close(opened)
-            throw MillraceError(
-                .invalidSettings, "another Millrace server uses the data directory \(folder)",
-                hint: "stop it, or start this one with another --data and --port")
-        }
-        descriptor = opened
-    }
-
-    /// Whether somebody has a file locked.
-    static func isHeld(_ file: String) -> Bool {
-        let opened = open(file, O_RDONLY | O_CLOEXEC)
-        guard opened >= 0 else { return false }
-        defer { close(opened) }
-        return flock(opened, LOCK_EX | LOCK_NB) != 0
-    }
-
-    deinit { close(descriptor) }
 }

@@ -30,7 +30,7 @@ public struct WorkerApp: Sendable {
     private let identity: Worker.Identity
     private let environment: [String: String]
     /// On a joined machine the agent may be gone before its workers.
-    private let life: DirectoryLock?
+    private let life: FileLock?
 
     /// - Parameter socketPath: of the gateway on this machine; `nil`: in the data directory.
     public init(

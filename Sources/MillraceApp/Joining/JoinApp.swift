@@ -49,7 +49,7 @@ public struct JoinApp: Sendable {
     public func run() async throws {
         _ = try key.read()
         let data = try DataDirectory(settings.dataDirectory)
-        let lock = try DirectoryLock(data.path + "/machine.lock", of: data.path)
+        let lock = try data.lock("machine.lock")
         defer { withExtendedLifetime(lock) {} }
         data.removeScratchOfTheDead()
         let logger = AppLogging.logger("millrace.join", settings)
@@ -62,8 +62,8 @@ public struct JoinApp: Sendable {
         let agent = MachineAgent(
             crew: Crew(
                 machine: machine, run: surroundings.makeID(WorkerID.self).description, slots: slots, endpoints: terms.endpoints.isEmpty ? nil : Set(terms.endpoints)),
-            gateway: AgentConnection(client: client, base: location.url), key: key, data: data,
-            surroundings: surroundings, logger: logger, makeCommand: { command(for: $0, data, hasGPUs: !gpus.isEmpty) })
+            gateway: AgentConnection(client: client, base: location.url), key: key, data: data, surroundings: surroundings, logger: logger,
+            makeCommand: { command(for: $0, data, hasGPUs: !gpus.isEmpty) })
         let group = ServiceGroup(
             configuration: .init(
                 services: [.init(service: agent, successTerminationBehavior: .gracefullyShutdownGroup)],

@@ -38,7 +38,7 @@ struct ModelCache: Sendable {
             let part = path(of: file) + ".part"
             try await fetch(file, part)
             chmod(part, file.isExecutable ? 0o555 : 0o444)
-            guard rename(part, path(of: file)) == 0 else { throw fault("rename", part) }
+            guard rename(part, path(of: file)) == 0 else { throw Self.fault("rename", part) }
         }
         try assemble(tree)
         if !missing.isEmpty {
@@ -64,7 +64,7 @@ struct ModelCache: Sendable {
     /// looked at again is that they are there and have their sizes, since to read gigabytes would cost each start of a worker seconds.
     private func take(_ tree: ModelTree) throws -> ModelLoan? {
         let place = "\(folder)/trees/\(tree.digest)"
-        guard FileManager.default.fileExists(atPath: place), let lock = FileLock(place + ".lock", LOCK_SH) else { return nil }
+        guard FileManager.default.fileExists(atPath: place), let lock = try FileLock(place + ".lock", .shared) else { return nil }
         guard tree.files.allSatisfy({ size("\(place)/\($0.path)") == $0.bytes }) else {
             lock.release()
             return nil
@@ -76,7 +76,7 @@ struct ModelCache: Sendable {
     /// One fetches at a time: two workers of a new model need not fetch it twice.
     private func exclusive() async throws -> FileLock {
         while true {
-            if let lock = FileLock(folder + "/lock", LOCK_EX) { return lock }
+            if let lock = try FileLock(folder + "/lock", .exclusive) { return lock }
             try await surroundings.sleep(.milliseconds(200))
         }
     }
@@ -89,9 +89,9 @@ struct ModelCache: Sendable {
             try FileManager.default.createDirectory(
                 atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             if file.isExecutable { chmod(self.path(of: file), 0o555) }
-            guard link(self.path(of: file), path) == 0 else { throw fault("link", path) }
+            guard link(self.path(of: file), path) == 0 else { throw Self.fault("link", path) }
         }
-        guard rename(new, place) == 0 else { throw fault("rename", new) }
+        guard rename(new, place) == 0 else { throw Self.fault("rename", new) }
     }
 
     // MARK: Room
@@ -103,7 +103,7 @@ struct ModelCache: Sendable {
         removeOrphans(except: coming)
         for old in treesOldestFirst() {
             if kept() + needed <= bytesMax { return }
-            guard let lock = FileLock("\(old).lock", LOCK_EX) else { continue }
+            guard let lock = try FileLock("\(old).lock", .exclusive) else { continue }
             logger.info("a model goes from the cache", metadata: ["model.tree": "\(old.split(separator: "/").last ?? "")"])
             try? FileManager.default.removeItem(atPath: old)
             unlink("\(old).lock")
@@ -142,7 +142,8 @@ struct ModelCache: Sendable {
         }
     }
 
-    private func fault(_ verb: String, _ path: String) -> MillraceError {
+    /// From `errno`.
+    static func fault(_ verb: String, _ path: String) -> MillraceError {
         let code = errno
         return MillraceError(code == ENOSPC ? .storageFull : .modelUnavailable, "cannot \(verb) \(path): \(String(cString: strerror(code)))")
     }
@@ -157,25 +158,4 @@ final class ModelLoan: Sendable {
         self.path = path
         self.lock = lock
     }
-}
-
-/// An advisory lock of a file, which goes with the process at the latest.
-final class FileLock: Sendable {
-    private let descriptor: Int32
-
-    /// `nil` when somebody else has it.
-    init?(_ path: String, _ kind: Int32) {
-        // Not the property yet: once that is set, `deinit` runs even when this gives nothing.
-        let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard opened >= 0 else { return nil }
-        guard flock(opened, kind | LOCK_NB) == 0 else {
-            close(opened)
-            return nil
-        }
-        descriptor = opened
-    }
-
-    deinit { close(descriptor) }
-
-    func release() { flock(descriptor, LOCK_UN) }
 }

@@ -5,15 +5,13 @@ import MillraceWire
 
 /// What a gateway says of a model's folder, after every word of it was looked at: names from elsewhere must not lead anywhere.
 struct ModelTree: Sendable {
-    static let filesMax = 10_000
-
     let files: [ModelListing.File]
     /// SHA-256 over names, sizes, digests and rights.
     let digest: String
 
     /// - Throws: `model_unavailable` for a list that is no model's.
     init(_ listing: ModelListing) throws {
-        guard (1...Self.filesMax).contains(listing.files.count), Set(listing.files.map(\.path)).count == listing.files.count else {
+        guard (1...ModelListing.filesMax).contains(listing.files.count), Set(listing.files.map(\.path)).count == listing.files.count else {
             throw Self.fault("its list has \(listing.files.count) files, or one twice")
         }
         for file in listing.files {
@@ -23,7 +21,7 @@ struct ModelTree: Sendable {
         files = listing.files.sorted { $0.path < $1.path }
         var hash = SHA256()
         for file in files { hash.update(data: Data("\(file.path)\0\(file.bytes)\0\(file.sha256)\0\(file.isExecutable)\n".utf8)) }
-        digest = hash.finalize().map { String(format: "%02x", $0) }.joined()
+        digest = hash.finalize().hexadecimal
     }
 
     /// One of each content, and whether any file with it is a program.
