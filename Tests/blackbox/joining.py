@@ -147,6 +147,10 @@ class Machine:
         self.can_hide = os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
         self.process = None
 
+    @property
+    def name(self):
+        return (self.folder / "data" / "machine-name").read_text().strip()
+
     def start(self, *options):
         command = [BINARY, "worker", "join", self.url, "--key-file", self.key_file, "--data", self.folder / "data", "--slots", "3",
                    *(options or ["--ca-file", self.folder / "ca.pem"])]
@@ -183,7 +187,7 @@ def submit_slow(server, receiver):
 
 def check_doors(server, key):
     """What a worker's key opens, and what opens the workers' doors."""
-    report = b'{"machine":"m","run":"r","host":"h","slots":{"cpu":0,"gpus":[]},"isDraining":false,"workers":[],"ended":[],"waitSeconds":0}'
+    report = b'{"machine":"m","run":"r","slots":{"cpu":0,"gpus":[]},"isDraining":false,"workers":[],"ended":[],"waitSeconds":0}'
     assert server.call("GET", "/v1/jobs", key=key)[0] == 401, "a worker's key must not open clients' doors"
     assert server.call("POST", "/v1/worker/machine", report, key="own")[0] == 401, "a client's key must not open workers' doors"
     assert server.call("POST", "/v1/worker/machine", report, key=None)[0] == 401
@@ -209,6 +213,28 @@ def check_refusals(machine):
     machine.start("--name", "distrustful")
     assert machine.process.wait(timeout=20) != 0 and "is not trusted" in machine.log() and "--ca-file" in machine.log(), machine.log()[-3000:]
     (machine.folder / "agent.log").unlink()
+
+
+def check_twin(server, network, authority, machine, machines, receiver):
+    """A second agent under the name of the first is refused while that one is heard, takes over when it has stopped, and gets a new key."""
+    twin = Machine(server, network, authority, server.make_worker_key("twin"))
+    machines.append(twin)
+    twin.start("--name", machine.name, "--ca-file", twin.folder / "ca.pem")
+    wait_until(lambda: "another agent speaks for the machine" in twin.log(), 20, "the twin is refused", server)
+    jobs = [submit_slow(server, receiver)]
+    done = server.wait(jobs[0], seconds=240)
+    assert done["attempt"] == 1 and done["crashes"] == 0 and "starting a worker" not in twin.log(), f"the twin disturbs the first: {done}"
+    assert machine.stop() == 0, machine.log()[-3000:]
+    wait_until(lambda: "the gateway is there again" in twin.log(), 40, "the twin has taken over", server)
+    # The report that is under way has the old key still; the worker that is ordered with its answer gets the new one.
+    twin.key_file.write_text(server.make_worker_key("renewed") + "\n")
+    server.revoke("twin")
+    jobs.append(submit_slow(server, receiver))
+    done = server.wait(jobs[1], seconds=240)
+    assert done["attempt"] == 1 and twin.log().count("starting a worker") == 1 and twin.process.poll() is None, f"a change of key costs nothing: {done}"
+    assert twin.stop() == 0, twin.log()[-3000:]
+    print("a second agent of the name was refused, then took over, and its key was changed", flush=True)
+    return jobs
 
 
 def serial(server):
@@ -297,7 +323,7 @@ def walk(server, authority, machines):
     jobs.append(job)
     print("the certificate was renewed", flush=True)
 
-    assert machine.stop() == 0, machine.log()[-3000:]
+    jobs += check_twin(server, network, authority, machine, machines, receiver)
     fetched = machine.log().count("fetched a model")
     wait_until(lambda: not server.workers(), 30, "its workers are gone", server)
     machine.start()

@@ -18,7 +18,9 @@ public struct GatewayLocation: Sendable, Equatable {
         guard let url = URL(string: text), let scheme = url.scheme?.lowercased(), ["https", "http"].contains(scheme), let host = url.host, !host.isEmpty,
             url.query == nil, url.fragment == nil, url.user == nil, url.password == nil
         else {
-            throw MillraceError(.invalidParameter, "\"\(text)\" is no address of a server", hint: "https://millrace.example.com")
+            // What stands in front of an @ may be a password.
+            let shown = text.lastIndex(of: "@").map { "...\(text[$0...])" } ?? text
+            throw MillraceError(.invalidParameter, "\"\(shown)\" is no address of a server", hint: "https://millrace.example.com")
         }
         if scheme == "http", !insecure, !Self.isLoopback(host) {
             throw MillraceError(

@@ -3,6 +3,7 @@ import Logging
 import MillraceCore
 import MillraceProcesses
 import MillraceWire
+import MillraceWorker
 import ServiceLifecycle
 import Synchronization
 
@@ -20,6 +21,8 @@ final class MachineAgent: Service {
         var processes: [String: WorkerProcess] = [:]
         /// The last that was read.
         var key: String?
+        /// Bytes from workers that found no room in the log.
+        var unwritten = 0
         /// What the gateway said last, so that it is logged once.
         var notes: [String]?
     }
@@ -34,8 +37,8 @@ final class MachineAgent: Service {
     private let makeCommand: MakeCommand
 
     init(
-        crew: Crew, gateway: AgentConnection, key: WorkerKeySource, data: DataDirectory, surroundings: Surroundings,
-        logger: Logger, makeCommand: @escaping MakeCommand
+        crew: Crew, gateway: AgentConnection, key: WorkerKeySource, data: DataDirectory, surroundings: Surroundings, logger: Logger,
+        makeCommand: @escaping MakeCommand
     ) {
         state = Mutex(State(crew: crew))
         self.gateway = gateway
@@ -99,7 +102,7 @@ extension MachineAgent {
                 if try trouble.shallWarn(of: error, at: surroundings.now()) {
                     logger.warning("gateway not reached; the workers go on", metadata: ["error": "\(error)"])
                 }
-                let wait = min(.milliseconds(250) * (1 << min(trouble.failures, 10)), .seconds(15)) * (0.5 + 0.5 * surroundings.fraction())
+                let wait = Duration.backoff(after: trouble.failures, upTo: .seconds(15), surroundings)
                 _ = try? await unlessRung(after: rings) { try await self.surroundings.sleep(wait) }
             }
         }
@@ -132,13 +135,15 @@ extension MachineAgent {
     }
 
     private func follow(_ orders: MachineOrders, after report: MachineReport, _ start: (MachineOrders.Worker) -> Void) {
+        // Not that of the report: a new one may have come while the answer was waited for.
+        let key = (try? currentKey()) ?? ""
         let actions = state.withLock { state in
             for note in orders.notes ?? [] where state.notes != orders.notes { logger.warning("\(note)") }
             state.notes = orders.notes
             state.crew.wasHeard(report)
             let actions = state.crew.follow(orders, at: surroundings.now())
             // Before the process is there, so that a stop that comes first is not lost.
-            for case .start(let order) in actions { state.processes[order.instance] = WorkerProcess(key: state.key ?? "") }
+            for case .start(let order) in actions { state.processes[order.instance] = WorkerProcess(key: key) }
             return actions
         }
         for action in actions {
@@ -172,8 +177,7 @@ extension MachineAgent {
         var exit = ChildExit.notStarted("there is no program")
         if let command = makeCommand(order), let input = process.input {
             exit = await ChildProcess.run(command, life: .listening(input), signals: process.signals) { bytes, stream in
-                // What workers log belongs to this machine's log.
-                FileHandle.standardError.write(Data(bytes))
+                self.passOn(bytes)
                 if stream == .error { tail.withLock { $0.append(bytes) } }
             }
         }
@@ -187,6 +191,20 @@ extension MachineAgent {
             state.crew.ended(id, status: exit.status, stderrTail: tail.withLock { $0.text }, atRisk: atRisk)
         }
         bell.ring()
+    }
+
+    /// What workers log belongs to this machine's log. A full disk ends nobody; what was lost is said when there is room again.
+    private func passOn(_ bytes: [UInt8]) {
+        do {
+            try FileHandle.standardError.write(contentsOf: Data(bytes))
+        } catch {
+            return state.withLock { $0.unwritten += bytes.count }
+        }
+        let lost = state.withLock { state in
+            defer { state.unwritten = 0 }
+            return state.unwritten
+        }
+        if lost > 0 { logger.warning("what workers said could not be written to the log", metadata: ["bytes": "\(lost)"]) }
     }
 
     private func drain() {
