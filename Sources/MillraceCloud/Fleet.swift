@@ -4,7 +4,7 @@ import MillraceCore
 ///
 /// A fleet starts and stops; it never decides how many. Stopping is asked for by name and only for workers that are
 /// idle and marked as draining in the job store; `reconcile` may be called again and again with the same target.
-/// Implementations pass `FleetConformance`.
+/// Implementations pass `FleetConformance`, those on joined machines together with an agent's side of the work.
 public protocol Fleet: Sendable {
     /// Retires whom the target names and starts what is missing.
     /// - Throws: ``FleetProblem`` when it could not start all that is missing. What could be started has been, and whoever was to be

@@ -26,15 +26,20 @@ public final class FakeCloudFleet: Fleet {
         var untold: [FleetInterruption] = []
     }
     private let state: Mutex<State>
+    private let prefix: String
     private let boot: @Sendable () -> Duration
     private let surroundings: Surroundings
     private let told = AsyncStream<FleetInterruption>.makeStream(bufferingPolicy: .bufferingNewest(1024))
 
     /// - Parameters:
+    ///   - prefix: with which the names of its instances begin.
     ///   - room: machines that the provider has.
     ///   - boot: how long one takes from being asked for until its process begins.
-    public init(room: Int = 100, surroundings: Surroundings, boot: @escaping @Sendable () -> Duration = { .seconds(180) }) {
+    public init(
+        prefix: String = "fake:", room: Int = 100, surroundings: Surroundings, boot: @escaping @Sendable () -> Duration = { .seconds(180) }
+    ) {
         state = Mutex(State(room: room))
+        self.prefix = prefix
         self.boot = boot
         self.surroundings = surroundings
     }
@@ -64,7 +69,7 @@ public final class FakeCloudFleet: Fleet {
         state.nextID += 1
         state.started += 1
         let info = FleetInstance(
-            id: "fake:\(state.nextID)", endpoint: target.endpoint, variant: target.variant, phase: .starting, startedAt: surroundings.now())
+            id: "\(prefix)\(state.nextID)", endpoint: target.endpoint, variant: target.variant, phase: .starting, startedAt: surroundings.now())
         state.machines[info.id] = Machine(info: info, readyAt: surroundings.now() + boot())
     }
 

@@ -30,6 +30,12 @@ struct JoiningTests {
         #expect(throws: MillraceError.self) { try GatewayLocation("https://example.com", caFile: "/no/such/file") }
     }
 
+    @Test("A password in an address is refused and not repeated", arguments: ["https://u:hush@example.com", "https://u:hush@exa mple.com", "u:hu@sh@example.com"])
+    func password(url: String) throws {
+        let error = try #require(throws: MillraceError.self) { try GatewayLocation(url) }
+        #expect(!"\(error)".contains("hu") && "\(error)".contains("@exa"))
+    }
+
     @Test("The key comes from its file, which wins, from the command or from the environment, and must be a worker's")
     func keys() throws {
         let folder = try TemporaryDirectory("mr-join")
@@ -92,25 +98,37 @@ struct JoiningTests {
         withExtendedLifetime((folder, life)) {}
     }
 
-    @Test("A bell that rang before somebody waits is heard all the same")
+    @Test("A bell that rang before somebody waits is heard all the same, and nobody else goes on before it rings", .timeLimit(.minutes(1)))
     func bell() async {
         let bell = Bell()
         let known = bell.rings
         bell.ring()
         await bell.wait(after: known)
         let later = bell.rings
-        await withTaskGroup(of: Void.self) { group in
-            for _ in 0..<3 { group.addTask { await bell.wait(after: later) } }
-            group.addTask { bell.ring() }
+        #expect(later == known + 1)
+        await withTaskGroup(of: Int.self) { group in
+            for _ in 0..<3 {
+                group.addTask {
+                    await bell.wait(after: later)
+                    return bell.rings
+                }
+            }
+            group.addTask {
+                bell.ring()
+                return later + 1
+            }
+            for await rings in group { #expect(rings == later + 1) }
         }
         let task = Task { await bell.wait(after: bell.rings) }
         task.cancel()
         await task.value
+        #expect(bell.rings == later + 1, "the wait ended with its task")
     }
 
     @Test("Joined machines have workers first, those that find no room run beside the server, and an endpoint may choose")
     func fleets() async throws {
-        let (local, joined) = (FakeFleet(prefix: "local:", room: 10), FakeFleet(prefix: "joined:m:", room: 2))
+        let local = FakeCloudFleet(prefix: "local:", room: 10, surroundings: .system)
+        let joined = FakeCloudFleet(prefix: "joined:m:", room: 2, surroundings: .system)
         let fleet = CombinedFleet(local: local, joined: joined, choices: ["here": .local, "there": .joined])
         func counts(_ endpoint: String) async throws -> [Int] {
             [try await joined.instances().count { $0.endpoint == endpoint }, try await local.instances().count { $0.endpoint == endpoint }]
@@ -120,50 +138,18 @@ struct JoiningTests {
         try await fleet.reconcile(FleetTarget(endpoint: "e", variant: "a", desired: 3))
         #expect(try await counts("e") == [2, 1])
         #expect(try await fleet.instances().count == 3)
-        try await fleet.reconcile(FleetTarget(endpoint: "e", variant: "a", desired: 2, retire: ["joined:m:0"]))
+        try await fleet.reconcile(FleetTarget(endpoint: "e", variant: "a", desired: 2, retire: ["joined:m:1"]))
         #expect(try await counts("e") == [1, 1])
         try await fleet.reconcile(FleetTarget(endpoint: "here", variant: "a", desired: 1))
         #expect(try await counts("here") == [0, 1])
-        try await fleet.reconcile(FleetTarget(endpoint: "there", variant: "a", desired: 3))
+        await #expect(throws: FleetProblem.self) { try await fleet.reconcile(FleetTarget(endpoint: "there", variant: "a", desired: 3)) }
         #expect(try await counts("there") == [1, 0])
         // From the time before the choice; full machines are no reason to keep it.
         try await local.reconcile(FleetTarget(endpoint: "there", variant: "a", desired: 1))
         let old = try #require(try await local.instances().last { $0.endpoint == "there" })
-        await joined.refuse()
         await #expect(throws: FleetProblem.self) {
             try await fleet.reconcile(FleetTarget(endpoint: "there", variant: "a", desired: 3, retire: [old.id]))
         }
         #expect(try await counts("there") == [1, 0])
     }
-}
-
-/// Starts at once what there is room for.
-private actor FakeFleet: Fleet {
-    let prefix: String
-    let room: Int
-    var running: [FleetInstance] = []
-    var next = 0
-    private var refuses = false
-
-    func refuse() { refuses = true }
-
-    init(prefix: String, room: Int) {
-        self.prefix = prefix
-        self.room = room
-    }
-
-    func reconcile(_ target: FleetTarget) async throws {
-        running.removeAll { target.retire.contains($0.id) }
-        while running.count(where: { $0.endpoint == target.endpoint }) < target.desired, running.count < room {
-            running.append(
-                FleetInstance(
-                    id: "\(prefix)\(next)", endpoint: target.endpoint, variant: target.variant, phase: .running,
-                    startedAt: Surroundings.system.now()))
-            next += 1
-        }
-        if refuses { throw FleetProblem(.capacity, "full") }
-    }
-
-    func instances() async throws -> [FleetInstance] { running }
-    nonisolated func interruptions() -> AsyncStream<FleetInterruption> { .init { $0.finish() } }
 }
