@@ -202,15 +202,17 @@ extension LocalFleet {
 
     private func end(_ id: InstanceID, status: String, stderrTail: String) {
         guard let instance = state.withLock({ $0.removeValue(forKey: id) }) else { return }
-        logger.info("worker ended", metadata: ["worker.instance": "\(id)", "worker.status": "\(status)"])
-        cleanUp(id)
-        WorkerLogs.prune(in: logFolder, endpoint: instance.info.endpoint)
+        // At once: whoever looks sees that it is gone, and must hear why.
         ended.continuation.yield(
             FleetInterruption(
                 instance: id, endpoint: instance.info.endpoint, variant: instance.info.variant,
                 reason: .ended(
-                    status: status, expected: status == "exit 0" || instance.stopping && status.hasPrefix("signal"),
+                    // How one that an earlier server started has ended is not known.
+                    status: status, expected: status == "exit 0" || instance.stopping && (instance.adopted || status.hasPrefix("signal")),
                     stderrTail: stderrTail)))
+        logger.info("worker ended", metadata: ["worker.instance": "\(id)", "worker.status": "\(status)"])
+        cleanUp(id)
+        WorkerLogs.prune(in: logFolder, endpoint: instance.info.endpoint)
     }
 
     /// Whether a process lives and was started under this name: its id alone may belong to another by now, or to a zombie.

@@ -262,6 +262,56 @@ import Testing
         #expect(fleet.takeRetired().map(\.id) == [instance.id])
     }
 
+    @Test func `who dies between a look and what it asks for is not replaced before it is known why`() async throws {
+        let flaky = FlakyStore(store)
+        let controller = controller(.own, over: flaky)
+        try await submit()
+        await controller.step()
+        // The provider's machine dies while the next decision is written.
+        flaky.onKeep = { [fleet] in if let first = try await fleet.instances().first { fleet.crash(first.id) } }
+        try await submit()
+        await controller.step()
+        #expect(fleet.started == 2 && fleet.targets.last?.desired == 1, "the one that was decided on")
+        for interruption in fleet.takeInterruptions() { await controller.heard(interruption) }
+        flaky.onKeep = nil
+        await controller.step()
+        #expect(try await store.fleets().first?.status.state == .backingOff && fleet.started == 2)
+    }
+
+    @Test func `who loses the lead in the middle of a look does nothing, also where nothing is to be written`() async throws {
+        let flaky = FlakyStore(store)
+        let (first, second) = (controller(over: flaky), controller())
+        try await submit()
+        await first.step()
+        // Its process stands still while it looks.
+        flaky.onTotals = { [clock] in
+            clock.advance(by: .seconds(6))
+            await second.step()
+        }
+        let targets = fleet.targets.count
+        await first.step()
+        #expect(fleet.targets.count == targets + 1, "the second one's")
+    }
+
+    @Test func `a notice to a machine that boots reaches its worker, also when the store could not be asked`() async throws {
+        let flaky = FlakyStore(store)
+        let controller = controller(.own, over: flaky)
+        try await submit()
+        await controller.step()
+        let instance = try #require(try await fleet.instances().first)
+        flaky.fails = [.workers, .keep]
+        fleet.notice(instance.id, endsAt: clock.now + .seconds(120))
+        for interruption in fleet.takeInterruptions() { await controller.heard(interruption) }
+        flaky.fails = []
+        clock.advance(by: .seconds(10))
+        fleet.advance()
+        let worker = try await begin(instance)
+        _ = try #require(try await lease(worker).first)
+        await controller.step()
+        #expect(try await store.workers().first.map { $0.draining && $0.jobsHeld == 0 } == true)
+        #expect(try await store.backlog().first?.ready == 1)
+    }
+
     @Test func `a worker that said goodbye is not taken for one that starts`() async throws {
         let controller = controller()
         try await submit()
@@ -284,10 +334,19 @@ import Testing
 private final class FlakyStore: StoreProxy, @unchecked Sendable {
     enum Call { case keep, workers }
     var fails: Set<Call> = []
+    var onKeep: (() async throws -> Void)?
+    var onTotals: (() async throws -> Void)?
+
+    override func totals() async throws -> [VariantTotals] {
+        let totals = try await super.totals()
+        try await onTotals?()
+        return totals
+    }
 
     override func keep(_ entry: ScalingEntry, within limits: ScalingLimits, by leader: Leadership?) async throws {
         try check(.keep)
         try await super.keep(entry, within: limits, by: leader)
+        try await onKeep?()
     }
 
     override func workers() async throws -> [WorkerRecord] {

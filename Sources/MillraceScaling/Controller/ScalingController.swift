@@ -123,7 +123,7 @@ public struct ScalingController: Service {
             if !actions.recall.isEmpty { try await store.recall(actions.recall) }
             // Without anyone to mark it still tells whether this is the leader, which what is kept has told otherwise.
             if !actions.drain.isEmpty || ownership == .shared && actions.entry == nil { try await store.drain(actions.drain, by: leadership) }
-            try await fleet.reconcile(actions.target)
+            try await fleet.reconcile(stillWanted(actions.target, counting: sight))
             return actions.lookAgainAt
         } catch let problem as FleetProblem {
             logger.warning("a fleet could not start all workers", metadata: ["endpoint": "\(key.endpoint)", "problem": "\(problem.message)"])
@@ -136,6 +136,14 @@ public struct ScalingController: Service {
             failed(error)
             return surroundings.now() + Self.intervalMax
         }
+    }
+
+    /// Who has gone since the look, while things were written, is not replaced before it is known why: nobody has decided that.
+    private func stillWanted(_ target: FleetTarget, counting sight: FleetSight) async throws -> FleetTarget {
+        let there = Set(try await fleet.instances().map(\.id))
+        var target = target
+        target.desired -= sight.observation.workers.count { !target.retire.contains($0.instance) && !there.contains($0.instance) }
+        return target
     }
 
     /// What cannot be kept is not done, and said again at the next look.
