@@ -258,7 +258,9 @@ extension FleetStateMachine {
         let (observation, now) = (sight.observation, sight.observation.now)
         let before = totals ?? sight.totals
         let ended = (jobs: max(0, (sight.totals?.ended ?? 0) - (before?.ended ?? 0)), run: (sight.totals?.run ?? .zero) - (before?.run ?? .zero))
-        share.note(busy: meter.count(sight, ended: ended), running: observation.running, at: now)
+        let busy = meter.count(sight, ended: ended)
+        share.note(busy: busy, running: observation.running, at: now)
+        demand.noteBusy(busy, running: observation.running)
         let arrived = (sight.totals?.admitted ?? 0) - (before?.admitted ?? 0)
         // The first look of all sees what has come before anybody counted.
         if totals == nil, let all = sight.totals { demand.noteArrivals(min(all.admitted, observation.ready + observation.running), at: now) }

@@ -1,28 +1,13 @@
 import Foundation
 import MillraceCore
 
-/// What one busy worker does.
-public struct ServiceMeasure: Sendable, Codable, Equatable {
-    /// Jobs that one busy worker finishes in a second.
-    public var jobsPerSecond: Double
-    /// Jobs that this was measured over, old ones counting less.
-    public var samples: Double
-    /// Variance of a job's time over the square of its mean.
-    public var variation: Double
-
-    /// What one job takes one worker.
-    public var secondsPerJob: Double { 1 / jobsPerSecond }
-}
-
 /// What came and what it took, of one variant: a bounded value that the controller and the simulator both feed, and that is kept
 /// across restarts.
 public struct DemandHistory: Sendable, Codable, Equatable {
     /// Seconds over which arrivals are averaged, from a quarter of a minute to a week.
     static let scales: [Double] = [15, 60, 240, 960, 3840, 14_400, 86_400, 604_800]
-    /// Old jobs and starts count less: each new one weighs at least one in so many.
-    private static let jobsRemembered = 400.0
+    /// Old starts count less: each new one weighs at least one in so many.
     private static let startsRemembered = 12.0
-    private static let sizesRemembered = 61
 
     /// Jobs that became ready, ever.
     public private(set) var arrivals = 0
@@ -30,11 +15,8 @@ public struct DemandHistory: Sendable, Codable, Equatable {
     private var faded = [Double](repeating: 0, count: scales.count)
     private var fadedAt: Timestamp?
     private var beganAt: Timestamp?
-    private var service_ = Moments()
+    private var jobs = ServiceHistory()
     private var start = Moments()
-    /// What recent jobs took, in seconds, in a ring.
-    private(set) var sizes: [Double] = []
-    private var nextSize = 0
 
     public init() {}
 
@@ -54,14 +36,15 @@ public struct DemandHistory: Sendable, Codable, Equatable {
     /// - Parameter busy: the time of workers that they took, all together. A worker that runs several at a time has its time shared.
     public mutating func noteCompletions(_ count: Int, busy: Duration, at now: Timestamp) {
         guard count > 0 else { return }
-        let each = max(busy.seconds, 0) / Double(count)
-        service_.note(each, count: Double(count), remembered: Self.jobsRemembered)
-        if sizes.count < Self.sizesRemembered {
-            sizes.append(each)
-        } else {
-            sizes[nextSize] = each
-            nextSize = (nextSize + 1) % Self.sizesRemembered
-        }
+        jobs.noteEnds(count, each: max(busy.seconds, 0) / Double(count))
+    }
+
+    /// Workers were busy, whether or not a job has ended. Noted before the jobs that ended in the same time.
+    /// - Parameters:
+    ///   - busy: the time of workers since the last time, all together.
+    ///   - running: jobs that run now.
+    public mutating func noteBusy(_ busy: Duration, running: Int) {
+        jobs.noteBusy(max(busy.seconds, 0), running: running)
     }
 
     /// A worker became ready.
@@ -70,11 +53,10 @@ public struct DemandHistory: Sendable, Codable, Equatable {
         start.note(max(took.seconds, 0), count: 1, remembered: Self.startsRemembered)
     }
 
-    public var service: ServiceMeasure? {
-        guard service_.weight > 0 else { return nil }
-        let mean = max(service_.mean, 1e-6)
-        return ServiceMeasure(jobsPerSecond: 1 / mean, samples: service_.weight, variation: service_.variance / (mean * mean))
-    }
+    public var service: ServiceMeasure? { jobs.measure }
+
+    /// What recent jobs took a worker, in seconds.
+    var sizes: [Double] { jobs.recentSizes }
 
     public var startup: Duration? {
         start.weight > 0 ? .milliseconds(Int64((start.mean * 1000).rounded())) : nil

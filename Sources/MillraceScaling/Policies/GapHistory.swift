@@ -7,6 +7,8 @@ struct GapHistory: Sendable, Codable, Equatable {
     private static let least = 0.1
     private static let count = 46
     private static let remembered = 64.0
+    /// What is thought of gaps weighs as if half a gap had been seen (Krichevsky and Trofimov, 1981): a few that were long are enough.
+    private static let assumed = 0.5
     private var ended = [Double](repeating: 0, count: Self.count)
     private var reached = [Double](repeating: 0, count: Self.count)
 
@@ -33,7 +35,7 @@ struct GapHistory: Sendable, Codable, Equatable {
         for index in (0..<Self.count).reversed() {
             let (from, until) = (limits[index], limits[index + 1])
             let prior = 1 - (scale + from) / (scale + until)
-            let hazard = (ended[index] + prior * 2) / (reached[index] + 2)
+            let hazard = (ended[index] + prior * Self.assumed) / (reached[index] + Self.assumed)
             let goOn = (1 - hazard / 2) * (until - from) + (1 - hazard) * toGo
             if goOn < cost {
                 toGo = goOn

@@ -41,6 +41,8 @@ public struct Simulator {
     var census = Census()
 
     var demand = DemandHistory()
+    /// Of workers since the last decision or the last job that ended.
+    private var busySeconds = 0.0
     var memory = PolicyMemory()
     private var decideAt = Double.infinity
     private var decidedAt = -Double.infinity
@@ -112,6 +114,7 @@ public struct Simulator {
     private mutating func advance(to time: Double) {
         precondition(time >= now, "time goes forward")
         report.timeline.pass(from: now, to: time, census, queue.count)
+        busySeconds += (time - now) * Double(census.busy)
         now = time
     }
 
@@ -219,6 +222,8 @@ public struct Simulator {
             report.turnarounds.note(now - job.arrivedAt)
         }
         running -= workers[place].jobs.count
+        // What was worked until now is part of what is noted with the jobs.
+        busySeconds = 0
         demand.noteCompletions(workers[place].jobs.count, busy: .milliseconds(Int64(((now - began) * 1000).rounded())), at: stamp(now))
         report.finished += workers[place].jobs.count
         report.lastEndedAt = now
@@ -254,6 +259,8 @@ public struct Simulator {
     private mutating func decide() {
         decidedAt = now
         decideAt = .infinity
+        demand.noteBusy(.milliseconds(Int64((busySeconds * 1000).rounded())), running: running)
+        busySeconds = 0
         let decision = subject.policy.decide(observe(), &memory)
         report.decisions += 1
         apply(decision)

@@ -81,6 +81,7 @@ import Testing
         demand.noteArrivals(7, at: epoch)
         demand.noteCompletions(3, busy: .seconds(9), at: epoch)
         demand.noteStart(took: .seconds(42))
+        demand.noteBusy(.seconds(2), running: 1)
         var memory = PolicyMemory()
         _ = policy.decide(observation(at: 1, ready: 7, demand: demand), &memory)
         #expect(try MillraceJSON.decode(DemandHistory.self, from: MillraceJSON.encode(demand)) == demand)

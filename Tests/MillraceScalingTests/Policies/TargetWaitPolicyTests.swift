@@ -89,6 +89,15 @@ import Testing
         #expect(gaps.patience(cost: 240) < 40)
     }
 
+    @Test func `a few long gaps are enough to see that waiting is in vain`() {
+        var gaps = GapHistory()
+        let waits = (0..<5).map { _ in
+            defer { gaps.note(604_800) }
+            return gaps.patience(cost: 23_040)
+        }
+        #expect(waits[0] > 10_000 && waits[1] < 7000 && waits[3] < 1000 && waits == waits.sorted(by: >=), "\(waits)")
+    }
+
     @Test func `dearer misses are waited for longer`() {
         var gaps = GapHistory()
         for length in 1...300 { gaps.note(Double(length * 7 % 1000)) }

@@ -124,6 +124,31 @@ import Testing
     }
 }
 
+@Suite("When jobs become a hundred times longer") struct JumpTests {
+    /// 1,000 jobs of half a second, then as many of 50 s, at the same rate: from nearly nobody to ten or more workers.
+    @Test(arguments: [(60.0, 0.1), (240.0, 0.1), (60.0, 0.3), (240.0, 0.3)])
+    func `the default policy is there before a quotient is, and for no more`(boot: Double, perSecond: Double) throws {
+        var random = SeededRandom(seed: 1)
+        var at = 0.0
+        let jobs = (0..<2000).map { number in
+            at += random.exponential() / perSecond
+            return Arrival(at: at, work: number < 1000 ? 0.5 : 50)
+        }
+        func run(_ subject: SimulatedPolicy) throws -> SimulationReport {
+            try Simulator.run(ListedArrivals(jobs), SimulationSetup(service: ServiceModel(base: 1), fleet: FleetModel(boot: .fixed(boot))), subject)
+        }
+        let keda = try run(Preset.keda.policy(max: 20))
+        let ours = try [60, 240].map { target in
+            var scaling = ScalingConfiguration()
+            (scaling.max, scaling.targetWait) = (20, .seconds(target))
+            return try run(SimulatedPolicy(name: "", policy: scaling.policy.policy, cadence: .events(spacing: 1), scaling: scaling))
+        }
+        #expect(
+            ours.contains { $0.waits.percentile(0.95) <= keda.waits.percentile(0.95) && $0.workerHours <= keda.workerHours },
+            "\(ours.map { ($0.waits.percentile(0.95), $0.workerHours) }), KEDA \((keda.waits.percentile(0.95), keda.workerHours))")
+    }
+}
+
 @Suite("Tallies") struct TallyTests {
     @Test func `percentiles are right within half a percent`() {
         var tally = Tally()
