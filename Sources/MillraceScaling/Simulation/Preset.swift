@@ -11,10 +11,12 @@ public enum Preset: String, Sendable, CaseIterable {
     /// As many workers as there may be, all the time.
     case alwaysOn = "always-on"
 
-    /// - Parameter max: workers at most.
-    public func policy(max: Int) -> SimulatedPolicy {
+    /// - Parameters:
+    ///   - min: workers at least, as a cloud's minimum capacity or KEDA's `minReplicaCount`.
+    ///   - max: workers at most.
+    public func policy(min: Int = 0, max: Int) -> SimulatedPolicy {
         var scaling = ScalingConfiguration()
-        scaling.max = max
+        (scaling.min, scaling.max) = (min, max)
         switch self {
         case .step:
             let steps = [ScalingConfiguration.Step(from: 1, workers: 1), .init(from: 101, workers: 2)]

@@ -29,8 +29,9 @@ extension Simulator {
         }
         let missing = decision.desired - (census.all - census.draining)
         guard missing > 0 else { return }
-        let room = setup.fleet.capacity - census.all
-        if missing > room { report.refusals += 1 }
+        if missing > setup.fleet.capacity - census.all { report.refusals += 1 }
+        // One that drains and still works is paid for, and has its place until it is gone.
+        let room = min(setup.fleet.capacity, subject.scaling.max) - census.all
         for _ in 0..<max(0, min(missing, room)) { startWorker() }
     }
 }

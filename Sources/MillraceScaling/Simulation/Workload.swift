@@ -7,9 +7,10 @@ public struct Workload: ArrivalSource, Sendable {
         case steady
         /// A day's wave, from a tenth of the mean at midnight to nearly twice of it at noon.
         case diurnal
-        /// Quiet, then hundreds of jobs within seconds: groups of twenty on average, at random times.
+        /// Quiet, then many jobs within seconds: groups of twenty on average, at random times.
         case bursts
-        /// A tenth of the mean rate, and for ten minutes in the middle of each day, so much that the mean is right.
+        /// A tenth of the mean rate, and for ten minutes in the middle of each day, so much that the mean is right. Of less than a
+        /// day there is one middle; of less than 100 minutes the flash takes a tenth.
         case flash
     }
 
@@ -45,11 +46,13 @@ public struct Workload: ArrivalSource, Sendable {
     /// - Returns: whether there is another one before the end.
     private mutating func advance() -> Bool {
         if shape == .bursts {
+            // Twenty jobs to a burst on average: one, and a geometric number with the mean 19. A burst and its pause take the time of twenty.
+            let gap = min(0.2, 0.5 / rate)
             if leftOfBurst == 0 {
-                leftOfBurst = 1 + Int(19 * random.exponential())
-                now += random.exponential() * 20 / rate
+                leftOfBurst = 1 + Int(random.exponential() / log(20.0 / 19))
+                now += random.exponential() * (20 / rate - 19 * gap)
             } else {
-                now += random.exponential() * 0.2
+                now += random.exponential() * gap
             }
             leftOfBurst -= 1
             return true
@@ -67,16 +70,24 @@ public struct Workload: ArrivalSource, Sendable {
         switch shape {
         case .steady, .bursts: 1
         case .diurnal: 1.9
-        case .flash: 0.1 + 0.9 * 144
+        case .flash: 0.1 + 0.9 * flash.period / flash.length
         }
     }
 
     private func relative(at time: Double) -> Double {
-        let day = time.truncatingRemainder(dividingBy: 86_400) / 86_400
-        return switch shape {
-        case .steady, .bursts: 1
-        case .diurnal: 1 - 0.9 * cos(2 * .pi * day)
-        case .flash: 0.1 + (abs(day - 0.5) < 300.0 / 86_400 ? 0.9 * 144 : 0)
+        switch shape {
+        case .steady, .bursts: return 1
+        case .diurnal: return 1 - 0.9 * cos(2 * .pi * time / 86_400)
+        case .flash:
+            let (period, length) = flash
+            let fromMiddle = abs(time.truncatingRemainder(dividingBy: period) - period / 2)
+            return 0.1 + (fromMiddle < length / 2 ? 0.9 * period / length : 0)
         }
+    }
+
+    /// Seconds from one flash to the next, about a day so that all are whole, and of one.
+    private var flash: (period: Double, length: Double) {
+        let period = duration / max(1, (duration / 86_400).rounded())
+        return (period, min(600, period / 10))
     }
 }

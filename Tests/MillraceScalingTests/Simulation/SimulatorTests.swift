@@ -83,6 +83,24 @@ import Testing
         #expect(report.timeline.intervals.allSatisfy { ($0.busy + $0.idle + $0.starting + $0.draining) / report.timeline.width <= 2.001 })
     }
 
+    @Test func `workers that drain and still work are among the most that there may be`() throws {
+        // A long job, then another as soon as the alarm has let its worker go.
+        let jobs = ListedArrivals((0..<40).map { Arrival(at: Double($0) * 70, work: 200) })
+        var setup = SimulationSetup(service: ServiceModel(base: 1), fleet: FleetModel(boot: .fixed(20)))
+        setup.fleet.capacity = 10
+        let report = try Simulator.run(jobs, setup, Preset.step.policy(max: 2))
+        #expect(report.finished == 40 && report.refusals == 0)
+        #expect(report.timeline.intervals.allSatisfy { ($0.busy + $0.idle + $0.starting + $0.draining) / report.timeline.width <= 2.001 })
+    }
+
+    @Test(arguments: Preset.allCases)
+    func `presets keep to a minimum`(preset: Preset) throws {
+        let report = try Simulator.run(
+            ListedArrivals([Arrival(at: 0, work: 1), Arrival(at: 40_000, work: 1)]), SimulationSetup(service: ServiceModel(base: 1), fleet: fleet),
+            preset.policy(min: 2, max: 3))
+        #expect(report.paidSeconds >= 2 * 40_000 && report.waits.percentile(0.5) < report.waits.most)
+    }
+
     @Test func `what can never end is told, and does not run for ever`() throws {
         func run(_ arrivals: [Arrival], _ fleet: FleetModel) throws -> SimulationReport {
             try Simulator.run(ListedArrivals(arrivals), SimulationSetup(service: ServiceModel(base: 1), fleet: fleet), targetWait(10))
