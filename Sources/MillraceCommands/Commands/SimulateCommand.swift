@@ -7,7 +7,8 @@ struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate", abstract: "Show waits and the bill of a scaling policy beforehand.",
         discussion: """
-            Runs jobs through a fleet in virtual time, with the policies that a server runs. Needs no server.
+            Runs jobs through a fleet in virtual time, with the policies that a server runs. Needs no server, but to ask it \
+            for its jobs.
 
             EXAMPLES:
               A day with a wave, the default policy with three targets, beside what people use today:
@@ -15,8 +16,7 @@ struct SimulateCommand: AsyncParsableCommand {
               A trace of your own, and a page with charts:
                 millrace simulate --trace arrivals.csv --base 200ms --per-output 15ms --boot 180s --pull 60s --html what-if.html
               What a server saw, with at most four workers on spot machines:
-                millrace jobs list --limit 200 --json > jobs.json
-                millrace simulate --from-history jobs.json --endpoint ocr --max 4 --interruptions 0.05 --price 1.2
+                millrace simulate --from-history server --endpoint ocr --max 4 --interruptions 0.05 --price 1.2
               One policy against another, for a script:
                 millrace simulate --workload bursts --policy backlogPerWorker=5 --policy targetWait=30s --json
 
@@ -27,6 +27,7 @@ struct SimulateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Jobs") var jobs: SimulateJobs
     @OptionGroup(title: "Fleet") var fleet: SimulateFleet
     @OptionGroup(title: "Policies") var policies: SimulatePolicies
+    @OptionGroup(title: "Server of the history") var connection: ConnectionOptions
 
     @Option(help: "Whatever is random is decided by this number.")
     var seed: UInt64 = 1
@@ -43,6 +44,8 @@ struct SimulateCommand: AsyncParsableCommand {
     func validate() throws {
         try jobs.validate()
         try fleet.validate()
+        // JSON shows it, and there whole numbers end here.
+        guard seed <= UInt64(Int64.max) else { throw ValidationError("--seed is at most \(Int64.max)") }
         _ = try policies.all(fleet)
     }
 
@@ -50,12 +53,13 @@ struct SimulateCommand: AsyncParsableCommand {
         let console = CommandSurroundings.current.console
         let subjects = try policies.all(fleet)
         let setup = fleet.setup(seed: seed)
+        let history = try await jobs.history(connection, console)
         var curve: [SimulationReport] = []
         var others: [SimulationReport] = []
         var speeds: [Double] = []
         for (index, subject) in subjects.enumerated() {
             let began = Surroundings.monotonic()
-            let arrivals = try jobs.source(seed: seed)
+            let arrivals = try jobs.source(history, seed: seed)
             let report = try Simulator.run(arrivals, setup, subject) { count in
                 try Task.checkCancellation()
                 let bar = ProgressBar(
@@ -87,7 +91,7 @@ struct SimulateCommand: AsyncParsableCommand {
 
     private func answer(_ reports: [SimulationReport], _ speeds: [Double]) -> JSONValue {
         .object([
-            "subject": .string("\(jobs.words), \(fleet.words)"), "seed": .integer(Int64(clamping: seed)),
+            "subject": .string("\(jobs.words), \(fleet.words)"), "seed": .integer(Int64(seed)),
             "jobsPerSecond": .number(speeds.isEmpty ? 0 : speeds.reduce(0, +) / Double(speeds.count)),
             "policies": .array(reports.map { $0.json(withTimeline: !brief) }),
         ])

@@ -7,7 +7,11 @@ struct SimulateJobs: ParsableArguments {
     @Option(help: "A CSV file of arrivals.", completion: .file(extensions: ["csv"]))
     var trace: String?
 
-    @Option(help: "Jobs that a Millrace has seen: the output of `millrace jobs list --json`.", completion: .file(extensions: ["json", "jsonl"]))
+    @Option(
+        help: ArgumentHelp(
+            "Jobs that a Millrace has seen: `server` for all that the server at --server has, or a file with the output of `millrace jobs list --json`.",
+            valueName: "server-or-file"),
+        completion: .file(extensions: ["json", "jsonl"]))
     var fromHistory: String?
 
     @Option(help: "Of the history, only this endpoint's jobs.")
@@ -37,12 +41,24 @@ struct SimulateJobs: ParsableArguments {
         }
     }
 
-    func source(seed: UInt64) throws -> any ArrivalSource {
+    /// What `--from-history` names; `nil`: nothing.
+    func history(_ connection: ConnectionOptions, _ console: Console) async throws -> [Arrival]? {
+        guard let fromHistory else { return nil }
+        if fromHistory == "server" {
+            return try await ServerHistory(client: connection.client(), endpoint: endpoint, console: console).read().arrivals(of: endpoint, in: "the server")
+        }
+        let history = try ArrivalHistory.read(path: fromHistory, endpoint: endpoint)
+        if history.isPart { console.note("\(fromHistory) has \(history.count) jobs, and says that there are more: --from-history server reads them all") }
+        return try history.arrivals(of: endpoint, in: fromHistory)
+    }
+
+    /// - Parameter history: what `history` gave.
+    func source(_ history: [Arrival]?, seed: UInt64) throws -> any ArrivalSource {
         let plain: any ArrivalSource =
             if let trace {
                 try TraceReader(path: trace)
-            } else if let fromHistory {
-                ListedArrivals(try JobHistory.read(path: fromHistory, endpoint: endpoint))
+            } else if let history {
+                ListedArrivals(history)
             } else {
                 Workload(workload ?? .diurnal, perHour: perHour, duration: duration.duration.seconds, seed: seed)
             }
@@ -51,7 +67,7 @@ struct SimulateJobs: ParsableArguments {
 
     /// For people.
     var words: String {
-        let what = trace ?? fromHistory ?? "\((workload ?? .diurnal).rawValue), \(Quantities.number(perHour)) jobs an hour"
+        let what = trace ?? fromHistory.map { $0 == "server" ? "what the server saw" : $0 } ?? "\((workload ?? .diurnal).rawValue), \(Quantities.number(perHour)) jobs an hour"
         return what + (stretch == 1 ? "" : ", stretched \(Quantities.number(stretch)) times") + (keep == 1 ? "" : ", \(Quantities.number(keep)) of the jobs kept")
     }
 }
@@ -60,10 +76,10 @@ extension Workload.Shape: ExpressibleByArgument {}
 
 /// What simulated workers are like.
 struct SimulateFleet: ParsableArguments {
-    @Option(help: "Workers at most.")
+    @Option(help: "Workers at most, those that drain included.")
     var max = 20
 
-    @Option(help: "Workers at least.")
+    @Option(help: "Workers at least, of each policy.")
     var min = 0
 
     @Option(help: "What a job takes, without its tokens.")
@@ -182,19 +198,27 @@ struct SimulatePolicies: ParsableArguments {
     var spacing = DurationArgument(argument: "1s")!
 
     func all(_ fleet: SimulateFleet) throws -> [SimulatedPolicy] {
-        var all = try policy.map { simulated($0.choice, fleet) }
-        for text in target?.split(separator: ",") ?? (policy.isEmpty && preset == nil ? ["10s"] : []) {
-            guard let target = DurationArgument(argument: String(text)) else { throw ValidationError("--target: \"\(text)\" is no time, as 10s or 5m") }
+        var all = policy.map { simulated($0.choice, fleet) }
+        for text in try listed(target, "--target", "10s,1m") ?? (policy.isEmpty && preset == nil ? ["10s"] : []) {
+            guard let target = DurationArgument(argument: text) else { throw ValidationError("--target: \"\(text)\" is no time, as 10s or 5m") }
             all.append(simulated(.targetWait(target.duration), fleet))
         }
         var presets = compare ? Preset.allCases : []
-        for text in preset?.split(separator: ",") ?? [] {
-            guard let preset = Preset(rawValue: String(text)) else {
+        for text in try listed(preset, "--preset", "keda,step") ?? [] {
+            guard let preset = Preset(rawValue: text) else {
                 throw ValidationError("--preset knows \(Preset.allCases.map(\.rawValue).joined(separator: ", ")), not \"\(text)\"")
             }
             if !presets.contains(preset) { presets.append(preset) }
         }
-        return all + presets.map { $0.policy(max: fleet.max) }
+        return all + presets.map { $0.policy(min: fleet.min, max: fleet.max) }
+    }
+
+    /// Values with commas between, each with something in it.
+    private func listed(_ text: String?, _ name: String, _ example: String) throws -> [String]? {
+        guard let text else { return nil }
+        let values = text.split(separator: ",", omittingEmptySubsequences: false).map { String($0.drop { $0 == " " }) }
+        guard !values.contains("") else { throw ValidationError("\(name) has an empty value; it is a list with commas between, as \(example)") }
+        return values
     }
 
     private func simulated(_ choice: ScalingConfiguration.PolicyChoice, _ fleet: SimulateFleet) -> SimulatedPolicy {

@@ -22,9 +22,7 @@ public struct TraceReader: ArrivalSource {
         guard let header = try file.next() else {
             throw MillraceError(.invalidInput, "\(path) is empty", hint: "the first line names the columns, as arrival_s,input_size,output_size")
         }
-        let names = header.split(separator: ",", omittingEmptySubsequences: false).map {
-            $0.trimmingCharacters(in: .whitespaces).lowercased()
-        }
+        let names = CSVLine.fields(header).map { $0.trimmingCharacters(in: .whitespaces).lowercased() }
         func column(_ candidates: String...) -> Int? { names.firstIndex { candidates.contains($0) } }
         guard let arrival = column("arrival_s", "arrival", "timestamp", "time", "arrived_at", "submit_time", "submitted_at") else {
             throw MillraceError(
@@ -47,7 +45,7 @@ public struct TraceReader: ArrivalSource {
     }
 
     private mutating func read(_ text: String) throws -> Arrival {
-        let fields = text.split(separator: ",", omittingEmptySubsequences: false)
+        let fields = CSVLine.fields(text)
         let time = try time(field(columns.arrival, fields, "arrival time"))
         guard time >= lastAt else {
             throw MillraceError(
@@ -99,14 +97,43 @@ public struct TraceReader: ArrivalSource {
     }
 }
 
+/// Fields with commas between (RFC 4180); one in quotation marks may hold commas, and marks that are doubled, but no line break.
+enum CSVLine {
+    static func fields(_ line: String) -> [Substring] {
+        guard line.utf8.contains(UInt8(ascii: "\"")) else { return line.split(separator: ",", omittingEmptySubsequences: false) }
+        var fields: [Substring] = []
+        var field = ""
+        var isQuoted = false
+        var rest = line[...]
+        while let character = rest.popFirst() {
+            switch character {
+            case "\"" where isQuoted && rest.first == "\"": field.append(rest.removeFirst())
+            case "\"": isQuoted.toggle()
+            case "," where !isQuoted:
+                fields.append(field[...])
+                field = ""
+            default: field.append(character)
+            }
+        }
+        return fields + [field[...]]
+    }
+}
+
 /// Lines of a file without its whole in memory.
 struct BufferedLines {
     let path: String
     private let handle: FileHandle
     private var buffer = Data()
+    private var isAtStart = true
     private var isAtEnd = false
+    /// What spreadsheets write in front of UTF-8.
+    private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
     init(path: String) throws {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            throw MillraceError(.invalidInput, "\(path) is a folder", hint: "name a file in it")
+        }
         guard let handle = FileHandle(forReadingAtPath: path) else {
             throw MillraceError(.invalidInput, "cannot read \(path)", hint: "a file that this user may read")
         }
@@ -124,11 +151,19 @@ struct BufferedLines {
                 defer { buffer = Data() }
                 return buffer.isEmpty ? nil : text(buffer)
             }
-            guard let more = try handle.read(upToCount: 1 << 18), !more.isEmpty else {
+            guard let more = try read(), !more.isEmpty else {
                 isAtEnd = true
                 continue
             }
             buffer = Data(buffer) + more
+            if isAtStart, buffer.starts(with: Self.byteOrderMark) { buffer = buffer.dropFirst(Self.byteOrderMark.count) }
+            isAtStart = false
+        }
+    }
+
+    private func read() throws -> Data? {
+        do { return try handle.read(upToCount: 1 << 18) } catch {
+            throw MillraceError(.invalidInput, "cannot read \(path)", hint: "a file that this user may read")
         }
     }
 

@@ -1,0 +1,57 @@
+import MillraceCore
+import MillraceFakeServer
+import MillraceWire
+import Testing
+
+@testable import MillraceCommands
+
+@Suite("The simulate command", .timeLimit(.minutes(1)))
+struct SimulateCommandTests {
+    @Test("reads all pages of a server's jobs")
+    func serverHistory() async throws {
+        let pages = [
+            (SampleJob.createdAt + .seconds(600), "c1" as String?), (SampleJob.createdAt + .seconds(60), "c2"), (SampleJob.createdAt, nil),
+        ].map { at, cursor in
+            var job = SampleJob.resource(.succeeded)
+            (job.createdAt, job.startedAt, job.finishedAt) = (at, at + .seconds(1), at + .seconds(4))
+            return JobList(jobs: [job], nextCursor: cursor)
+        }
+        let outcome = try await FakeServer.with({ request in
+            if request.path.contains("/count") { return .json(#"{"count":3}"#) }
+            let index = request.path.contains("cursor=c1") ? 1 : request.path.contains("cursor=c2") ? 2 : 0
+            return .json((try? MillraceJSON.string(pages[index])) ?? "")
+        }) { await CommandFixture().run(["simulate", "--from-history", "server", "--policy", "always=1", "--boot", "1s", "--json", "--brief"], server: $0) }
+        #expect(outcome.status == 0 && outcome.error.isEmpty, "\(outcome.text)")
+        let answer = try MillraceJSON.decode(JSONValue.self, from: outcome.output)
+        #expect(outcome.output.contains("\"subject\" : \"what the server saw"), "\(answer)")
+        #expect(outcome.output.contains("\"finished\" : 3") && outcome.output.contains("\"p50\" : 3"), "\(outcome.text)")
+    }
+
+    @Test(
+        "says what is wrong with its options",
+        arguments: [
+            (["--target", ""], "--target has an empty value"), (["--target", "10s,"], "--target has an empty value"), (["--preset", ""], "--preset has an empty value"),
+            (["--preset", "kda"], "--preset knows step, sagemaker, keda, always-on"), (["--seed", "18446744073709551615"], "--seed is at most 9223372036854775807"),
+        ])
+    func options(arguments: [String], words: String) async {
+        let outcome = await CommandFixture().run(["simulate"] + arguments)
+        #expect(outcome.status == 2 && outcome.error.contains(words), "\(outcome.text)")
+    }
+
+    @Test("holds presets to the minimum, too")
+    func minimum() async throws {
+        let line = ["simulate", "--workload", "steady", "--per-hour", "1", "--duration", "10h", "--max", "3", "--preset", "keda,step", "--json", "--brief"]
+        func hours(_ more: String...) async throws -> [Double] {
+            let outcome = await CommandFixture().run(line + more)
+            let answer = try MillraceJSON.decode(JSONValue.self, from: outcome.output)
+            guard case .object(let fields) = answer, case .array(let policies)? = fields["policies"] else { return [] }
+            return policies.compactMap { policy in
+                guard case .object(let fields) = policy, case .number(let hours)? = fields["workerHours"] else { return nil }
+                return hours
+            }
+        }
+        #expect(try await hours().allSatisfy { $0 < 3 })
+        let kept = try await hours("--min", "2")
+        #expect(kept.count == 2 && kept.allSatisfy { $0 > 15 })
+    }
+}
