@@ -4,7 +4,7 @@ import Foundation
 public enum SimulationChart {
     private static let width = 720.0
     private static let style = """
-        <style>svg{font:12px system-ui,sans-serif} .wait,.line{fill:none;stroke-width:1.5}
+        <style>svg{font:12px system-ui,sans-serif} .wait,.line{fill:none;stroke-width:1.5} .leader{fill:none;stroke:#8794a1;stroke-width:.7}
         text{fill:#1f2933} .soft{fill:#8794a1} .grid{stroke:#e4e8ec} .busy,.dot{fill:#2f6f8f} .idle{fill:#f0b55b} .start,.mark{fill:#d98a7a}
         .wait{stroke:#8a4f9e} .line{stroke:#2f6f8f}
         @media (prefers-color-scheme:dark){text{fill:#e6eaee} .soft{fill:#8b97a3} .grid{stroke:#2c343c} .busy,.dot{fill:#5aa7cc} .idle{fill:#d9a048} .start,.mark{fill:#c77767}
@@ -90,16 +90,28 @@ public enum SimulationChart {
             let line = points.enumerated().map { "\($0 == 0 ? "M" : "L")\(text(x(idle($1)))) \(text(y(wait($1))))" }.joined()
             body += "<path class=\"line\" d=\"\(line)\"/>"
         }
-        for report in points { body += dot(report, "dot", x(idle(report)), y(wait(report)), labelled: points.count < 12) }
-        for report in others { body += dot(report, "mark", x(idle(report)), y(wait(report)), labelled: true) }
+        // Labels of a long knob would hide it.
+        let labelled = (points.count < 12 ? points : []) + others
+        let marks = (points.map { ($0, "dot") } + others.map { ($0, "mark") }).map { report, kind in (report.policy, kind, (x: x(idle(report)), y: y(wait(report)))) }
+        for (policy, kind, centre) in marks { body += dot(policy, kind, centre) }
+        var places = LabelPlaces(in: .init(left: left, right: width, top: top, bottom: bottom), points: marks.map(\.2))
+        for report in labelled {
+            let centre = (x: x(idle(report)), y: y(wait(report)))
+            if let place = places.place(report.policy, at: centre) { body += label(report.policy, place, of: centre) }
+        }
         return svg(height: 316, title: "p95 wait against idle worker-hours", body)
     }
 
-    private static func dot(_ report: SimulationReport, _ kind: String, _ x: Double, _ y: Double, labelled: Bool) -> String {
-        let isRight = x > width - 120
-        let label = labelled
-            ? "<text x=\"\(text(isRight ? x - 8 : x + 8))\" y=\"\(text(y - 5))\" text-anchor=\"\(isRight ? "end" : "start")\">\(escaped(report.policy))</text>" : ""
-        return "<circle class=\"\(kind)\" cx=\"\(text(x))\" cy=\"\(text(y))\" r=\"4\"><title>\(escaped(report.policy))</title></circle>\(label)"
+    /// Its name shows where a pointer rests on it, whether or not there is a place for a label.
+    private static func dot(_ policy: String, _ kind: String, _ centre: (x: Double, y: Double)) -> String {
+        "<circle class=\"\(kind)\" cx=\"\(text(centre.x))\" cy=\"\(text(centre.y))\" r=\"4\"><title>\(escaped(policy))</title></circle>"
+    }
+
+    private static func label(_ policy: String, _ place: LabelPlaces.Place, of centre: (x: Double, y: Double)) -> String {
+        let isRight = place.x > centre.x
+        let leader =
+            place.isFar ? "<path class=\"leader\" d=\"M\(text(centre.x)) \(text(centre.y))L\(text(isRight ? place.x : centre.x - 8)) \(text(place.y - 4))\"/>" : ""
+        return "\(leader)<text x=\"\(text(isRight ? place.x : centre.x - 8))\" y=\"\(text(place.y))\" text-anchor=\"\(isRight ? "start" : "end")\">\(escaped(policy))</text>"
     }
 
     private static func axis(_ values: [Double]) -> (low: Double, high: Double) {

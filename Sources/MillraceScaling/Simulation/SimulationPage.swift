@@ -12,9 +12,9 @@ public enum SimulationPage {
             <style>
             :root{color-scheme:light dark;--ink:#1f2933;--paper:#fff;--soft:#66727f;--line:#e4e8ec}
             @media (prefers-color-scheme:dark){:root{--ink:#e6eaee;--paper:#14181c;--soft:#8b97a3;--line:#2c343c}}
-            body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
+            body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:66rem;margin:2rem auto;padding:0 1rem}
             h1{font-size:1.4rem} p{color:var(--soft)} table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-            th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid var(--line)} th:first-child,td:first-child{text-align:left}
+            th,td{padding:.35rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)} th:first-child,td:first-child{text-align:left}
             .wide{overflow-x:auto} svg{width:100%;height:auto;margin:.6rem 0}
             </style>
             <h1>What if</h1><p>\(SimulationChart.escaped(subject))</p>
