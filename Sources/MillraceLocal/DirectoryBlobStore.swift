@@ -11,37 +11,47 @@ public struct DirectoryBlobStore: BlobStore {
     /// Makes the URL that grants an access, for workers that do not share this directory.
     public typealias Signer = @Sendable (BlobAccess, BlobID, Duration) -> String
 
-    private let root: URL
-    private let folders: DurableFolders
+    private let root: String
     private let signer: Signer?
     private let surroundings: Surroundings
 
     /// - Parameter signer: when given, access is granted as its URLs in place of paths.
     public init(root: String, signer: Signer? = nil, surroundings: Surroundings = .system) throws {
         self.surroundings = surroundings
-        self.root = URL(fileURLWithPath: root, isDirectory: true).standardizedFileURL
-        folders = DurableFolders(parent: self.root.path)
+        let root = URL(fileURLWithPath: root, isDirectory: true).standardizedFileURL
+        self.root = root.path
         self.signer = signer
-        try FileManager.default.createDirectory(
-            at: self.root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        try FileError.syncFolder(self.root.deletingLastPathComponent().path)
+        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try FileError.syncFolder(root.deletingLastPathComponent().path)
+        try makeFolders()
+    }
+
+    /// All of them at once: a sync of a file and of its folder does not make the folder's own name durable, which stands in the root, and a
+    /// sync of that for each folder is a fifteenth of what the first thousand photos cost the server.
+    private func makeFolders() throws {
+        for number in UInt8.min...UInt8.max {
+            let folder = root + "/" + [number].hexadecimal
+            guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw FileError.last("make", folder) }
+        }
+        // Also where all were there: they may be another process's, made a moment ago.
+        try FileError.syncFolder(root)
     }
 
     public func write(_ blob: BlobID) async throws -> any BlobWriter {
-        try await Blocking.run { try FileBlobWriter(destination: try preparedURL(of: blob), mark: surroundings.random()) }
+        try await Blocking.run { try FileBlobWriter(folder: folder(of: blob), blob: blob, mark: surroundings.random()) }
     }
 
     /// One visit to the threads for files, where a writer takes three: most inputs are small.
     public func put(_ bytes: [UInt8], as blob: BlobID) async throws -> BlobDigest {
         try await Blocking.run {
-            let writer = try FileBlobWriter(destination: try preparedURL(of: blob), mark: surroundings.random())
+            let writer = try FileBlobWriter(folder: folder(of: blob), blob: blob, mark: surroundings.random())
             try writer.add(bytes)
             return try writer.seal()
         }
     }
 
     public func read(_ blob: BlobID, range: Range<Int64>?) async throws -> BlobContent {
-        let path = url(of: blob).path
+        let path = path(of: blob)
         let reader = try await Blocking.run { try FileBlobReader(path: path, range: range, blob: blob) }
         return BlobContent(
             bytesTotal: reader.bytesTotal,
@@ -49,34 +59,23 @@ public struct DirectoryBlobStore: BlobStore {
     }
 
     public func delete(_ blob: BlobID) async throws {
-        let url = url(of: blob)
+        let (folder, path) = (folder(of: blob), path(of: blob))
         try await Blocking.run {
-            if unlink(url.path) != 0, errno != ENOENT { throw FileError.last("delete", url.path) }
+            if unlink(path) != 0, errno != ENOENT { throw FileError.last("delete", path) }
             // What an interrupted writer left beside it goes with it.
-            let folder = url.deletingLastPathComponent()
-            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-            where name.hasPrefix("\(blob).") {
-                unlink(folder.appendingPathComponent(name).path)
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.hasPrefix("\(blob).") {
+                unlink(folder + "/" + name)
             }
         }
     }
 
     public func grant(_ access: BlobAccess, to blob: BlobID, for validity: Duration) async throws -> BlobGrant {
         if let signer { return .url(signer(access, blob, validity)) }
-        guard access == .write else { return .path(url(of: blob).path) }
-        return .path(try await Blocking.run { [self] in try preparedURL(of: blob).path })
+        return .path(path(of: blob))
     }
 
-    private func url(of blob: BlobID) -> URL {
-        let name = blob.description
-        return root.appendingPathComponent(String(name.suffix(2)), isDirectory: true).appendingPathComponent(name)
-    }
-
-    private func preparedURL(of blob: BlobID) throws -> URL {
-        let url = url(of: blob)
-        try folders.prepare(url.deletingLastPathComponent().lastPathComponent)
-        return url
-    }
+    private func folder(of blob: BlobID) -> String { root + "/" + blob.description.suffix(2) }
+    private func path(of blob: BlobID) -> String { folder(of: blob) + "/" + blob.description }
 }
 
 /// Writes one file: hash on the way, sync, rename, sync the folder.
@@ -87,14 +86,16 @@ final class FileBlobWriter: BlobWriter {
         var bytes: Int64 = 0
         var finished = false
     }
-    private let destination: URL
+    private let folder: String
+    private let destination: String
     private let temporary: String
     private let state: Mutex<State>
 
     /// - Parameter mark: tells this writer's file from that of another writer of the same blob.
-    init(destination: URL, mark: UInt64) throws {
-        self.destination = destination
-        temporary = destination.path + ".\(mark).part"
+    init(folder: String, blob: BlobID, mark: UInt64) throws {
+        self.folder = folder
+        destination = folder + "/" + blob.description
+        temporary = destination + ".\(mark).part"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw FileError.last("create", temporary) }
         state = Mutex(State(descriptor: descriptor))
@@ -129,9 +130,9 @@ final class FileBlobWriter: BlobWriter {
             guard fsync(state.descriptor) == 0 else { throw FileError.last("sync", temporary) }
             close(state.descriptor)
             state.descriptor = -1
-            guard rename(temporary, destination.path) == 0 else { throw FileError.last("rename", temporary) }
+            guard rename(temporary, destination) == 0 else { throw FileError.last("rename", temporary) }
             state.finished = true
-            try FileError.syncFolder(destination.deletingLastPathComponent().path)
+            try FileError.syncFolder(folder)
             return BlobDigest(bytes: state.bytes, sha256: state.hash.finalize().hexadecimal)
         }
     }
