@@ -3,7 +3,7 @@ import MillraceCore
 /// Where workers come from: local processes, an ECS service, an Auto Scaling group.
 ///
 /// A fleet starts and stops; it never decides how many. Stopping is asked for by name and only for workers that are
-/// idle and marked as draining in the job store; `reconcile` may be called again and again with the same target.
+/// idle and marked as draining in the job store, or that never came so far as to be known there; `reconcile` may be called again and again with the same target.
 /// Implementations pass `FleetConformance`, those on joined machines together with an agent's side of the work.
 public protocol Fleet: Sendable {
     /// Retires whom the target names and starts what is missing.
@@ -21,7 +21,7 @@ public struct FleetTarget: Sendable, Equatable {
     public var variant: String
     /// How many instances there should be.
     public var desired: Int
-    /// Instances that may be stopped now: draining and idle.
+    /// Instances that may be stopped now: draining and idle, or given up before they had registered.
     public var retire: Set<InstanceID>
     /// Instances that hold work must not be stopped before this time by anything the provider does on its own.
     public var protectUntil: [InstanceID: Timestamp]

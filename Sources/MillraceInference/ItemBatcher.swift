@@ -35,6 +35,9 @@ public final class ItemBatcher: Sendable {
         var entering: [Pending] = []
         /// Items of the running batches that have no answer yet.
         var running: [ItemID: Answer] = [:]
+        /// Batches that have begun, and those of them that run.
+        var begun = 0
+        var active = 0
         /// When the last batch ended.
         var ended: ContinuousClock.Instant?
         var closed = false
@@ -49,6 +52,19 @@ public final class ItemBatcher: Sendable {
                 rest = .none
                 return true
             }
+        }
+
+        /// - Returns: the batch's number, and how many others run.
+        mutating func begin() -> (number: Int, others: Int) {
+            defer { active += 1 }
+            begun += 1
+            return (begun, active)
+        }
+
+        /// - Returns: whether others have begun since.
+        mutating func end(_ number: Int) -> Bool {
+            active -= 1
+            return begun > number
         }
 
         /// Whether the loop must look again, now that a batch has ended while nothing waited.
@@ -82,6 +98,8 @@ public final class ItemBatcher: Sendable {
     private let runner: any ModelRunner
     private let observer: any ItemObserver
     private let risk: RiskGate?
+    /// Batches may share the device; one that failed as a whole is tried in parts without others beside it, whose memory it may have lacked.
+    private let device = RiskGate(nil)
     private let surroundings: Surroundings
     private let onBatch: @Sendable (_ items: Int, _ duration: Duration) -> Void
     private let state: Mutex<State>
@@ -256,36 +274,66 @@ public final class ItemBatcher: Sendable {
             return batch
         }
         // All may have been cancelled while they waited.
-        if !batch.isEmpty { await run(batch[...], onRoom: onRoom) }
+        guard !batch.isEmpty else { return }
+        do {
+            let (result, hadCompany) = try await device.enter(for: [], alone: false) {
+                let (number, before) = state.withLock { $0.begin() }
+                let failure = await run(batch[...], onRoom: onRoom)
+                return (failure, state.withLock { $0.end(number) } || before > 0)
+            }
+            guard var failure = result else { return }
+            try await device.enter(for: [], alone: true) {
+                // Where it was not alone, it may have had too little memory for that reason only.
+                if hadCompany, case .memory = failure {
+                    guard let again = await run(batch[...]) else { return }
+                    failure = again
+                }
+                _ = await isolate(batch[...], failure)
+            }
+        } catch {
+            answer(batch[...]) { _ in .cancelled }
+        }
     }
 
-    /// - Returns: whether an item was among them that had no room alone: such a batch says nothing about others of its size.
-    @discardableResult
-    private func run(_ batch: ArraySlice<Pending>, onRoom: @escaping @Sendable () -> Void = {}) async -> Bool {
+    /// Why a batch failed as a whole.
+    private enum Failure {
+        case memory(JobFailure)
+        case other(JobFailure)
+    }
+
+    /// - Returns: `nil` when each item has its answer.
+    private func run(_ batch: ArraySlice<Pending>, onRoom: @escaping @Sendable () -> Void = {}) async -> Failure? {
         do {
             let begun = Surroundings.monotonic()
             let outcomes = try await runner.run(batch.map(\.item), observer: BatchObserver(observer: observer, batcher: self, onRoom: onRoom))
             onBatch(batch.count, duration(since: begun))
             precondition(outcomes.count == batch.count, "a runner answers for every item")
             answer(batch) { outcomes[$0 - batch.startIndex] }
-            return false
+            return nil
         } catch BatchFailure.outOfMemory(let message) {
-            let hadGiant = await runHalves(
-                of: batch,
-                failure: JobFailure(
-                    .outOfMemory, message, hint: "the input needs more memory than the device has", retryable: false))
+            return .memory(JobFailure(.outOfMemory, message, hint: "the input needs more memory than the device has", retryable: false))
+        } catch BatchFailure.unattributed(let failure), BatchFailure.runnerLost(let failure) {
+            return .other(failure)
+        } catch is CancellationError {
+            answer(batch) { _ in .cancelled }
+            return nil
+        } catch let error as MillraceError {
+            return .other(JobFailure(error, retryable: true))
+        } catch {
+            return .other(JobFailure(.handlerError, "\(error)", retryable: true))
+        }
+    }
+
+    /// Finds the bad item, or the number of them for which there is memory.
+    /// - Returns: whether an item was among them that had no room alone: such a batch says nothing about others of its size.
+    private func isolate(_ batch: ArraySlice<Pending>, _ failure: Failure) async -> Bool {
+        switch failure {
+        case .other(let failure): return await runHalves(of: batch, failure: failure)
+        case .memory(let failure):
+            let hadGiant = await runHalves(of: batch, failure: failure)
             guard batch.count > 1, !hadGiant else { return true }
             state.withLock { $0.planner.shrink(below: batch.reduce(0) { $0 + $1.item.cost }) }
             return false
-        } catch BatchFailure.unattributed(let failure), BatchFailure.runnerLost(let failure) {
-            return await runHalves(of: batch, failure: failure)
-        } catch is CancellationError {
-            answer(batch) { _ in .cancelled }
-            return false
-        } catch let error as MillraceError {
-            return await runHalves(of: batch, failure: JobFailure(error, retryable: true))
-        } catch {
-            return await runHalves(of: batch, failure: JobFailure(.handlerError, "\(error)", retryable: true))
         }
     }
 
@@ -304,9 +352,11 @@ public final class ItemBatcher: Sendable {
             return false
         }
         let middle = batch.startIndex + batch.count / 2
-        let first = await run(batch[..<middle])
-        let second = await run(batch[middle...])
-        return first || second
+        var hadGiant = false
+        for half in [batch[..<middle], batch[middle...]] {
+            if let failure = await run(half), await isolate(half, failure) { hadGiant = true }
+        }
+        return hadGiant
     }
 
     /// Answers the items of a batch that have no answer yet.

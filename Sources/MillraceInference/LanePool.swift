@@ -3,6 +3,8 @@ import Synchronization
 
 /// A model's lanes: threads that take parts of one piece of work after another, so that none is without a part while any is left.
 ///
+/// The threads are the pool's own: whoever computes for long on those that Dispatch and Swift's tasks share leaves none for a timer or a decoder.
+///
 /// Pieces are begun in the order in which they came. One may be added when all parts of the earlier ones have begun: its parts fill
 /// the lanes that the last of those leave free.
 public final class LanePool: Sendable {
@@ -27,17 +29,18 @@ public final class LanePool: Sendable {
         /// The eldest first.
         var pieces: [Piece] = []
         var nextID = 0
-        var lanesBusy = 0
+        /// Lanes without a part.
+        var resting: [Int]
     }
 
-    private let lanes: Int
-    private let state = Mutex(State())
-    private let queue: DispatchQueue
+    private let state: Mutex<State>
+    /// Serial ones, each of which may have a thread whatever other queues do.
+    private let lanes: [DispatchQueue]
 
     /// - Parameter lanes: parts that run at a time, at least 1.
     public init(label: String, lanes: Int) {
-        self.lanes = max(1, lanes)
-        queue = DispatchQueue(label: label, attributes: .concurrent)
+        self.lanes = (0..<max(1, lanes)).map { DispatchQueue(label: "\(label).\($0)") }
+        state = Mutex(State(resting: Array(self.lanes.indices)))
     }
 
     /// Whether nothing runs.
@@ -53,18 +56,18 @@ public final class LanePool: Sendable {
             let (starting, hasRoom) = state.withLock { state in
                 state.pieces.append(Piece(id: state.nextID, count: count, body: body, onRoom: onRoom, continuation: continuation))
                 state.nextID += 1
-                let starting = min(lanes - state.lanesBusy, count)
-                state.lanesBusy += starting
-                return (starting, state.lanesBusy < lanes)
+                let starting = state.resting.suffix(count)
+                state.resting.removeLast(starting.count)
+                return (starting, !state.resting.isEmpty)
             }
-            for _ in 0..<starting { queue.async { self.work() } }
+            for lane in starting { lanes[lane].async { self.work(in: lane) } }
             if hasRoom { onRoom() }
         }
     }
 
     /// One lane, until no part is left.
-    private func work() {
-        while let (id, number, body) = takePart() {
+    private func work(in lane: Int) {
+        while let (id, number, body) = takePart(for: lane) {
             do {
                 try body(number)
                 end(id, nil)
@@ -74,11 +77,12 @@ public final class LanePool: Sendable {
         }
     }
 
-    private func takePart() -> (piece: Int, number: Int, body: Part)? {
+    private func takePart(for lane: Int) -> (piece: Int, number: Int, body: Part)? {
         let (part, resting) = state.withLock { state -> ((Int, Int, Part)?, [Piece]) in
             guard let index = state.pieces.firstIndex(where: { $0.left > 0 }) else {
-                state.lanesBusy -= 1
-                return (nil, state.pieces)
+                state.resting.append(lane)
+                // One that has failed will be tried in other ways first.
+                return (nil, state.pieces.filter { $0.failure == nil })
             }
             let piece = state.pieces[index]
             state.pieces[index].begun += 1

@@ -45,6 +45,8 @@ final class HeldJobs: Sendable {
 
     var count: Int { state.withLock(\.count) }
     var isEmpty: Bool { count == 0 }
+    /// Those whose attempt is not over.
+    var unsettledCount: Int { state.withLock { $0.values.count { !$0.settling } } }
     var tokens: [LeaseToken] { state.withLock { Array($0.keys) } }
 
     func add(_ jobs: [LeasedJob]) {

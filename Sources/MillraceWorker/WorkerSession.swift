@@ -64,7 +64,7 @@ struct WorkerSession: Sendable {
         self.stages = stages
         let itemsMax = configuration.batching.itemsMax
         settler = Settler(worker: registration.worker, held: held, logger: logger) {
-            guard held.count > itemsMax, case let time = stages.times.gathering, time > .zero else { return }
+            guard held.unsettledCount > itemsMax, case let time = stages.times.gathering, time > .zero else { return }
             try? await surroundings.sleep(time)
         } send: {
             try await gateway.call("/v1/worker/settle", $0, patience: Self.patienceBusy)

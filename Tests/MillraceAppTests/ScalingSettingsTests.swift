@@ -53,7 +53,7 @@ import Testing
         ("{ targetWait: 5s, policy: { targetWait: 7s } }", "\"endpoints.e.scaling.policy.targetWait\" is there twice"),
         ("{ policy: { step: [ { from: 1 } ] } }", "\"endpoints.e.scaling.policy.step[1].workers\" is missing"),
         ("{ max: 2, policy: { always: 3 } }", "\"endpoints.e.scaling.policy.always\" (3) is greater than"),
-        ("{ policy: { backlogPerWorker: 0 } }", "must be a number above 0"),
+        ("{ policy: { backlogPerWorker: 0 } }", "must be a number between 0.000001 and 1000000000"),
         ("{ schedule: [ { from: \"8\", to: \"18:00\", min: 1 } ] }", "must be a time of day such as 08:00"),
         ("{ schedule: [ { from: \"08:00\", to: \"08:00\", min: 1 } ] }", "begins and ends at the same time"),
         ("{ schedule: [ { from: \"08:00\", to: \"09:00\", min: 1, timeZone: Europe/Berlni } ] }", "did you mean \"Europe/Berlin\"?"),

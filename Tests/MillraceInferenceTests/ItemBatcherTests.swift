@@ -133,6 +133,15 @@ import Testing
         await runs.value
     }
 
+    @Test func `what has no memory beside another batch is tried alone before it is blamed`() async {
+        let runner = CrowdedRunner()
+        await withBatcher(runner) { batcher, _ in
+            let outcomes = await runAll(0..<64, on: batcher)
+            #expect(outcomes.allSatisfy { if case .tensors = $0.1 { true } else { false } }, "\(outcomes.map(\.1))")
+        }
+        #expect(runner.wasCrowded)
+    }
+
     @Test func `items that wait when the batcher ends are answered as cancelled`() async {
         let batcher = ItemBatcher(
             runner: ScriptedRunner { _ in [] }, observer: SilentObserver(), policy: .init(), surroundings: .system)
@@ -316,7 +325,7 @@ import Testing
         }
     }
 
-    private func withBatcher(_ runner: ScriptedRunner, _ body: (ItemBatcher, ScriptedRunner) async -> Void) async {
+    private func withBatcher<Runner: ModelRunner>(_ runner: Runner, _ body: (ItemBatcher, Runner) async -> Void) async {
         let batcher = ItemBatcher(runner: runner, observer: SilentObserver(), policy: .init(), surroundings: .system)
         let runs = Task { await batcher.run() }
         await body(batcher, runner)
@@ -364,6 +373,28 @@ private struct EarlyRunner: ModelRunner {
         observer.ended(early, .failed(JobFailure(.handlerError, "early")))
         for await _ in leave {}
         return batch.map { _ in .failed(JobFailure(.handlerError, "late")) }
+    }
+    func cancel(_ item: ItemID, reason: CancellationReason) async {}
+    func close() async {}
+}
+
+/// Has memory for one batch at a time, and leaves room all the same.
+private final class CrowdedRunner: ModelRunner {
+    private let running = Mutex((count: 0, wasCrowded: false))
+    var wasCrowded: Bool { running.withLock(\.wasCrowded) }
+    var signature: ModelSignature? { nil }
+    func load() async throws {}
+    func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
+        let isCrowded = running.withLock { running in
+            running.count += 1
+            running.wasCrowded = running.wasCrowded || running.count > 1
+            return running.count > 1
+        }
+        defer { running.withLock { $0.count -= 1 } }
+        observer.hasRoom()
+        if isCrowded { throw BatchFailure.outOfMemory("beside another") }
+        for _ in 0..<10 { await Task.yield() }
+        return batch.map { .tensors(["out": $0.tensor]) }
     }
     func cancel(_ item: ItemID, reason: CancellationReason) async {}
     func close() async {}

@@ -1,4 +1,5 @@
-import Dispatch
+import Foundation
+import MillraceCore
 import MillraceInference
 import Synchronization
 import Testing
@@ -59,6 +60,19 @@ struct LanePoolTests {
         for await _ in ends {}
         try await first.value
         #expect(order.all.last == 0)
+    }
+
+    @Test("leaves threads for timers and tasks while all its lanes compute")
+    func company() async throws {
+        let lanes = ProcessInfo.processInfo.activeProcessorCount * 2
+        let pool = LanePool(label: "test", lanes: lanes)
+        let over = Tally()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await pool.run(lanes) { _ in while over.all.isEmpty {} } }
+            try await Surroundings.system.sleep(.milliseconds(10))
+            over.add(1)
+            try await group.waitForAll()
+        }
     }
 
     @Test("has room at once when a piece has fewer parts than there are lanes")

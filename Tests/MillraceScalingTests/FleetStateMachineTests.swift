@@ -225,35 +225,52 @@ import Testing
     @Test func `a worker that never comes is given up, with the cause shown, and holds nobody up`() {
         var machine = machine()
         let never = VariantObservation.Worker(instance: "w1", id: nil, activity: .starting(since: start))
-        let waiting = machine.look(sight(at: 900, ready: 1, [never]), by: PlainPolicy())
-        #expect(waiting.target.retire.isEmpty && waiting.entry?.status.state == .starting)
-        let late = machine.look(sight(at: 901, ready: 1, [never]), by: PlainPolicy())
+        let waiting = stride(from: 0, through: 1800, by: 50).map { machine.look(sight(at: Double($0), ready: 1, [never]), by: PlainPolicy()) }
+        #expect(waiting.allSatisfy { $0.target.retire.isEmpty } && machine.status.state == .starting)
+        let late = machine.look(sight(at: 1801, ready: 1, [never]), by: PlainPolicy())
         #expect(late.target.retire == ["w1"] && late.target.desired == 0 && late.drain.isEmpty)
         #expect(late.decisions.map(\.kind) == [.down])
-        #expect(late.decisions.first?.reason == "its last worker was not ready 15 minutes after it was asked for")
+        #expect(late.decisions.first?.reason == "its last worker was not ready after 30 minutes")
         #expect(late.entry?.status.state == .backingOff && late.entry?.status.cause == late.decisions.first?.reason)
         // Its end is no second failure, and another is started after the pause.
-        machine.ended(end("w1"), price: nil, at: start + .milliseconds(901_100))
-        #expect(machine.look(sight(at: 901.5, ready: 1), by: PlainPolicy()).target.desired == 0)
-        let again = machine.look(sight(at: 902, ready: 1), by: PlainPolicy())
+        machine.ended(end("w1"), price: nil, at: start + .milliseconds(1_801_100))
+        #expect(machine.look(sight(at: 1801.5, ready: 1), by: PlainPolicy()).target.desired == 0)
+        let again = machine.look(sight(at: 1802, ready: 1), by: PlainPolicy())
         #expect(again.target.desired == 1 && machine.status.startsFailedInRow == 1)
     }
 
     @Test func `a worker whose model hangs is marked before it is stopped, and one that always takes long is waited for`() {
         var machine = machine()
         let hanging = worker("w1", .starting(since: start))
-        let late = machine.look(sight(at: 901, ready: 1, [hanging]), by: PlainPolicy())
+        for second in stride(from: 0, through: 1800, by: 50) { _ = machine.look(sight(at: Double(second), ready: 1, [hanging]), by: PlainPolicy()) }
+        let late = machine.look(sight(at: 1801, ready: 1, [hanging]), by: PlainPolicy())
         #expect(late.drain == [hanging.id!] && late.target.retire.isEmpty)
-        let marked = machine.look(sight(at: 902, ready: 1, [worker("w1", .draining(holdsWork: false))]), by: PlainPolicy())
+        machine.notKept(late.entry!, before: machine)
+        let marked = machine.look(sight(at: 1802, ready: 1, [worker("w1", .draining(holdsWork: false))]), by: PlainPolicy())
         #expect(marked.target.retire == ["w1"])
+
+        // What its model may take, it is given twice.
+        var model = self.machine()
+        let looks = stride(from: 0, through: 7300, by: 50).map { second in
+            var sight = sight(at: Double(second), ready: 1, [hanging])
+            sight.startMax = .seconds(3600)
+            return model.look(sight, by: PlainPolicy()).drain.isEmpty ? 0 : second
+        }
+        #expect(looks.first { $0 > 0 } == 7250)
+
+        // One that was out of reach comes back, and has not said yet that it is ready; and a machine sleeps.
+        var old = self.machine()
+        _ = old.look(sight(at: 86_400, ready: 1), by: PlainPolicy())
+        #expect(old.look(sight(at: 86_402, ready: 1, [hanging]), by: PlainPolicy()).drain.isEmpty)
+        #expect(old.look(sight(at: 186_402, ready: 1, [hanging]), by: PlainPolicy()).drain.isEmpty)
 
         var slow = self.machine()
         var ready = sight(at: 600, ready: 1, [worker("w1", .idle(since: start + .seconds(600)))])
         ready.readyAt = ["w1": start + .seconds(600)]
         _ = slow.look(ready, by: PlainPolicy())
         let second = VariantObservation.Worker(instance: "w2", id: nil, activity: .starting(since: start))
-        #expect(slow.look(sight(at: 2900, ready: 1, [second]), by: PlainPolicy()).target.retire.isEmpty)
-        #expect(slow.look(sight(at: 3100, ready: 1, [second]), by: PlainPolicy()).target.retire == ["w2"])
+        let retired = stride(from: 650, through: 3800, by: 50).map { slow.look(sight(at: Double($0), ready: 1, [second]), by: PlainPolicy()).target.retire }
+        #expect(retired.firstIndex { !$0.isEmpty } == 61)
     }
 
     @Test func `a worker that its provider takes away while it starts is given no work, and its end is nobody's failure`() {

@@ -145,9 +145,9 @@ extension ScalingConfiguration {
 }
 
 extension MappingReader {
-    /// A number above 0.
+    /// A number above 0, of a size that can be reckoned with.
     fileprivate mutating func amount(_ key: String, _ faults: inout Faults) -> Double? {
-        value(key, "a number above 0", &faults) { $0.float.flatMap { $0.isFinite && $0 > 0 ? $0 : nil } }
+        value(key, "a number between 0.000001 and 1000000000", &faults) { $0.float.flatMap { (1e-6...1e9).contains($0) ? $0 : nil } }
     }
 
     /// A key that must be there.

@@ -137,8 +137,11 @@ final class PageReader: ModelRunner, DriftMeasuring {
     private func find(on pages: [RGBImage], ids: [ItemID], _ stages: Stages) throws -> (regions: [[TextRegion]], lines: [LineRecognizer.Line]) {
         let found = Mutex([[TextRegion]](repeating: [], count: pages.count))
         let cut = Mutex([LineRecognizer.Line]())
-        let share: DeviceShare = pages.count == 1 ? .whole : .lane
-        try Lanes.forEach(pages.count, lanes: stages.detector.model.lanes) { number in
+        let lanes = stages.detector.model.lanes
+        // Of three pages in two lanes the last would keep one for itself and leave the other without work.
+        let rest = pages.count % lanes
+        let shared = rest <= lanes / 2 ? pages.count - rest : pages.count
+        @Sendable func find(_ number: Int, _ share: DeviceShare) throws {
             guard !isUnwanted(ids[number]) else { return }
             let regions = try stages.detector.regions(on: pages[number], share: share).map(\.upright)
             let lines = regions.enumerated().map {
@@ -147,6 +150,8 @@ final class PageReader: ModelRunner, DriftMeasuring {
             found.withLock { $0[number] = regions }
             cut.withLock { $0 += lines }
         }
+        try Lanes.forEach(shared, lanes: lanes) { try find($0, .lane) }
+        for number in shared..<pages.count { try find(number, .whole) }
         // In order, whichever page was ready first: the same pages make the same calls.
         return (found.withLock { $0 }, cut.withLock { $0 }.sorted { ($0.page, $0.region) < ($1.page, $1.region) })
     }

@@ -14,6 +14,8 @@ public struct FleetSight: Sendable, Equatable {
     public var readyAt: [InstanceID: Timestamp]
     /// Workers that hold nothing and have been silent for too long: they hang, and stand in the way of one that does not.
     public var silent: [WorkerID]
+    /// How long the model may take to load, where it says so.
+    public var startMax: Duration = .zero
 
     public init(
         _ observation: VariantObservation, totals: VariantTotals? = nil, wantedAt: [InstanceID: Timestamp] = [:],

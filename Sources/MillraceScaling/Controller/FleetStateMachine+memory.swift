@@ -18,6 +18,7 @@ extension FleetStateMachine {
         var share: WorkerShare
         var seen: [InstanceID: Bool]
         var speech: DecisionSpeech
+        var starting: [InstanceID: Duration]
         var givenUp: Set<InstanceID>
         var noticed: [InstanceID: Timestamp]
     }
@@ -27,7 +28,7 @@ extension FleetStateMachine {
             policy: policyMemory, demand: demand, backoff: backoff, problem: problem, earlyDeaths: earlyDeaths,
             lastEarlyDeath: lastEarlyDeath, meter: meter,
             admitted: totals?.admitted ?? 0, ended: totals?.ended ?? 0, run: totals?.run ?? .zero, share: share,
-            seen: seen, speech: speech, givenUp: givenUp, noticed: noticed)
+            seen: seen, speech: speech, starting: starting, givenUp: givenUp, noticed: noticed)
         // A number that JSON has no form for costs the memory, not the controller.
         return (try? MillraceJSON.string(memory)) ?? "{}"
     }
@@ -43,7 +44,7 @@ extension FleetStateMachine {
         (policyMemory, demand, backoff, problem) = (memory.policy, memory.demand, memory.backoff, memory.problem)
         (earlyDeaths, lastEarlyDeath, meter) = (memory.earlyDeaths, memory.lastEarlyDeath, memory.meter)
         (share, seen, speech) = (memory.share, memory.seen, memory.speech)
-        (givenUp, noticed) = (memory.givenUp, memory.noticed)
+        (starting, givenUp, noticed) = (memory.starting, memory.givenUp, memory.noticed)
         totals = VariantTotals(endpoint: endpoint, variant: variant, admitted: memory.admitted, ended: memory.ended, run: memory.run)
     }
 }

@@ -6,7 +6,7 @@ import MillraceQueue
 extension FleetStateMachine {
     mutating func speak(
         _ plan: Plan, _ budget: BudgetGuard, _ observation: VariantObservation, silent: [WorkerID],
-        late: (workers: [VariantObservation.Worker], news: String?)
+        late: Late
     ) -> [ScalingRecord] {
         var records: [ScalingRecord] = []
         func record(_ kind: ScalingRecord.Kind, to: Int, _ reason: String) {
@@ -19,10 +19,10 @@ extension FleetStateMachine {
             record(.warning, to: plan.serving, warning.words)
         }
         let isFailing = problem != nil
-        if let news = late.news {
-            record(.down, to: max(plan.serving - late.workers.count, 0), news)
+        if late.isNew {
+            record(.down, to: max(plan.serving - late.workers.count, 0), late.words)
         } else if !plan.drain.isEmpty {
-            let words = silent.isEmpty ? plan.reason : "\(silent.count) of its workers have been silent for too long"
+            let words = !late.workers.isEmpty ? late.words : silent.isEmpty ? plan.reason : "\(silent.count) of its workers have been silent for too long"
             let why = plan.hold?.cause == .budget ? plan.hold?.words ?? words : words
             // Each names workers that were not named before.
             _ = speech.isNew("down \(plan.drain.map(\.description).joined(separator: " "))", isFailing: false)
@@ -119,6 +119,7 @@ extension FleetStateMachine {
         meter.putBack(entry.usage)
         newStarts = entry.starts + newStarts
         speech = before.speech
+        givenUp.formIntersection(before.givenUp)
         status.lastDecision = before.status.lastDecision
         keptAt = nil
     }

@@ -24,12 +24,15 @@ public struct FleetStateMachine: Sendable, Equatable {
     var totals: VariantTotals?
     /// Time of busy workers since jobs last ended.
     var share = WorkerShare()
-    /// Instances that took so long to start that they are given up.
+    /// How long instances that are not ready have been seen to start.
+    var starting: [InstanceID: Duration] = [:]
+    /// Of them, those that took so long that they are given up.
     var givenUp: Set<InstanceID> = []
     /// Instances that their provider said it takes away, and when.
     var noticed: [InstanceID: Timestamp] = [:]
     /// The instances of the last look, and whether they were ready.
     var seen: [InstanceID: Bool] = [:]
+    var lookedAt: Timestamp?
     var speech = DecisionSpeech()
     var keptAt: Timestamp?
     /// Starts that the store has not heard of.
@@ -41,8 +44,8 @@ public struct FleetStateMachine: Sendable, Equatable {
     static let earlyDeathsForgiven = 2
     /// From so many failed starts in a row on a fleet counts as failing.
     static let failingAfter = 3
-    /// Who is not ready after this, or after five times what starting took before, is given up.
-    static let startMax: Duration = .seconds(900)
+    /// Who is not ready after this is given up, unless its model or what was seen before allows for more.
+    static let startMax: Duration = .seconds(1800)
     /// How often usage is written while nothing else is, with and without workers.
     static let keepEvery: Duration = .seconds(10)
     static let keepAsleepEvery: Duration = .seconds(600)
@@ -65,7 +68,7 @@ public struct FleetStateMachine: Sendable, Equatable {
         let budget = BudgetGuard(
             observation.scaling, usedSeconds: meter.used(on: Day(of: observation.now)), workers: observation.workers.count, at: observation.now)
         apply(budget, to: &plan, observation)
-        let late = giveUp(observation)
+        let late = giveUp(observation, startMax: sight.startMax)
         applyBackoff(to: &plan, observation)
         let unwanted = sight.silent + late.workers.filter { !$0.isDraining }.compactMap(\.id)
         plan.drain += unwanted.filter { !plan.drain.contains($0) }
@@ -79,19 +82,24 @@ public struct FleetStateMachine: Sendable, Equatable {
     }
 
     /// Workers that do not become ready stand in the way of others, and cost. They hold no work.
-    private mutating func giveUp(_ observation: VariantObservation) -> (workers: [VariantObservation.Worker], news: String?) {
-        let limit = max(Self.startMax, (observation.startup ?? .zero) * 5)
+    private mutating func giveUp(_ observation: VariantObservation, startMax: Duration) -> Late {
+        let limit = max(max(Self.startMax, startMax * 2), (observation.startup ?? .zero) * 5)
         let late = observation.workers.filter { worker in
-            guard case .starting(let since) = worker.activity else { return false }
-            return givenUp.contains(worker.instance) || observation.now.since(since) > limit
+            worker.isStarting && (givenUp.contains(worker.instance) || starting[worker.instance] ?? .zero > limit)
         }
-        let news = late.filter { givenUp.insert($0.instance).inserted }
-        guard !news.isEmpty else { return (late, nil) }
-        let words = "its last worker was not ready \(limit.milliseconds / 60_000) minutes after it was asked for"
+        let words = "its last worker was not ready after \(limit.milliseconds / 60_000) minutes"
+        guard late.contains(where: { givenUp.insert($0.instance).inserted }) else { return Late(workers: late, words: words, isNew: false) }
         if problem?.kind == .capacity { backoff.succeeded() }
         problem = FleetProblem(.start, words)
         backoff.failed(at: observation.now)
-        return (late, words)
+        return Late(workers: late, words: words, isNew: true)
+    }
+
+    /// Workers that are given up, and why.
+    struct Late {
+        var workers: [VariantObservation.Worker]
+        var words: String
+        var isNew: Bool
     }
 
     /// Whom their provider takes away, as soon as they are known: what they hold goes back, and they are given no more.
@@ -274,6 +282,17 @@ extension FleetStateMachine {
         noteSurvivors(sight, jobsEnded: ended.jobs)
     }
 
+    /// By what was looked at, not by clocks: the machine may have slept, a clock been set, or the worker of a machine that was
+    /// out of reach come back and not have said yet that it is ready.
+    private mutating func noteStarting(_ sight: FleetSight) {
+        let passed = lookedAt.map { min(max(sight.observation.now.since($0), .zero), .seconds(60)) } ?? .zero
+        let before = starting
+        starting = [:]
+        for worker in sight.observation.workers where worker.isStarting {
+            starting[worker.instance] = before[worker.instance].map { $0 + passed } ?? .zero
+        }
+    }
+
     private mutating func noteStarts(_ sight: FleetSight) {
         let now = sight.observation.now
         for worker in sight.observation.workers {
@@ -292,7 +311,9 @@ extension FleetStateMachine {
         }
         let there = Set(sight.observation.workers.map(\.instance))
         seen = seen.filter { there.contains($0.key) }
+        noteStarting(sight)
         givenUp.formIntersection(there)
+        lookedAt = now
         // Its end may be heard of after it is no longer seen.
         noticed = noticed.filter { there.contains($0.key) || now.since($0.value) < Self.startMax }
     }

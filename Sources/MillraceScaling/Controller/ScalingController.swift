@@ -142,6 +142,13 @@ public struct ScalingController: Service {
     private func stillWanted(_ target: FleetTarget, counting sight: FleetSight) async throws -> FleetTarget {
         let there = Set(try await fleet.instances().map(\.id))
         var target = target
+        // Who has registered since may have work: it is marked first, as all are.
+        let unknown = sight.observation.workers.filter { $0.id == nil && $0.isStarting && target.retire.contains($0.instance) }.map(\.instance)
+        if !unknown.isEmpty {
+            let registered = Set(try await store.workers().map(\.instance)).intersection(unknown)
+            target.retire.subtract(registered)
+            target.desired += registered.count
+        }
         target.desired -= sight.observation.workers.count { !target.retire.contains($0.instance) && !there.contains($0.instance) }
         return target
     }

@@ -30,7 +30,7 @@ struct UsageMeter: Sendable, Codable, Equatable {
     /// Counts until now.
     /// - Parameters:
     ///   - ended: jobs that ended since, and the time of their attempts.
-    /// - Returns: how long workers were busy since.
+    /// - Returns: how long workers were busy since, as far as this process has seen it.
     mutating func count(_ sight: FleetSight, ended: (jobs: Int, run: Duration)) -> Duration {
         let (now, scaling) = (sight.observation.now, sight.observation.scaling)
         defer {
@@ -41,7 +41,8 @@ struct UsageMeter: Sendable, Codable, Equatable {
         guard var from = countedUntil, from < now else { return .zero }
         // This process stood still, or its clock was set: nobody knows what of that time there was. What passed while there was no
         // process counts: workers outlive it.
-        if isLooking { from = max(from, now - Self.absence) }
+        let isContinued = isLooking
+        if isContinued { from = max(from, now - Self.absence) }
         var busy = Duration.zero
         for (begin, end, day) in Self.days(from: from, to: now) {
             var usage = blank(day, sight.observation)
@@ -62,7 +63,7 @@ struct UsageMeter: Sendable, Codable, Equatable {
         var usage = blank(Day(of: now), sight.observation)
         (usage.jobs, usage.runSeconds) = (ended.jobs, ended.run.seconds)
         add(usage)
-        return busy
+        return isContinued ? busy : .zero
     }
 
     /// Counts the last moments of one that is gone.

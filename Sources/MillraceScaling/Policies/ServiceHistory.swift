@@ -17,7 +17,8 @@ public struct ServiceMeasure: Sendable, Codable, Equatable {
 ///
 /// They are not when the mean of the last few logarithms is more than four standard errors from what is remembered. Logarithms, since what counts is
 /// how many times longer; so that one job of a hundred times the length is not a change, and a few of them are. When jobs have
-/// ended so, the memory begins anew with them. Jobs that still run are witnesses too (right-censored: what they have taken is the
+/// ended so, the memory begins anew with them; it comes back when, soon after, jobs are again of the kind that it knew: somebody was late, and no
+/// more. Jobs that still run are witnesses too (right-censored: what they have taken is the
 /// least that they take), so that nobody has to wait for their end to see that they are long; they change what is said, not what is remembered.
 struct ServiceHistory: Sendable, Codable, Equatable {
     /// Old jobs count less: each new one weighs at least one in so many.
@@ -36,6 +37,16 @@ struct ServiceHistory: Sendable, Codable, Equatable {
     private var sizes: [Double] = []
     private var sizeLogarithms: [Double] = []
     private var nextSize = 0
+    /// What was remembered before it began anew, until so many have ended since that it was no episode.
+    private var earlier: Earlier?
+    private static let episodeMax = 32
+
+    private struct Earlier: Codable, Equatable {
+        var seconds: Moments
+        var logarithms: Moments
+        var endedSince = 0
+    }
+
     /// Worker-seconds since a job last ended, and how many run.
     private var spent = 0.0
     private var running = 0
@@ -55,6 +66,7 @@ struct ServiceHistory: Sendable, Codable, Equatable {
             sizeLogarithms[nextSize] = logarithm
             nextSize = (nextSize + 1) % Self.sizesRemembered
         }
+        comeBack(after: count)
         // One that is like the others makes no number of them another kind.
         if isNoChance((logarithm - logarithms.mean) * Double(Self.windows.last!), of: Self.windows.last!) { forgetOtherKinds() }
     }
@@ -89,9 +101,23 @@ struct ServiceHistory: Sendable, Codable, Equatable {
     }
 
     private mutating func beginAnew(with kept: [Double]) {
+        earlier = earlier ?? Earlier(seconds: seconds, logarithms: logarithms)
         (seconds, logarithms, nextSize) = (Moments(), Moments(), 0)
         (sizes, sizeLogarithms) = (kept, kept.map(logarithm))
         for (size, logarithm) in zip(sizes, sizeLogarithms) { remember(size, logarithm, count: 1) }
+    }
+
+    /// To what was remembered earlier, when the last jobs are as near to it as any, and far nearer than to what is remembered now.
+    private mutating func comeBack(after count: Int) {
+        guard var earlier else { return }
+        earlier.endedSince += count
+        let window = Self.windows[0]
+        guard earlier.endedSince <= Self.episodeMax, sizes.count > window else { return self.earlier = earlier.endedSince > Self.episodeMax ? nil : earlier }
+        func distance(_ mean: Double) -> Double { (0..<window).reduce(0) { $0 + pow(sizeLogarithms[place(back: $1)] - mean, 2) } }
+        let there = distance(earlier.logarithms.mean)
+        guard there <= Double(window) * (earlier.logarithms.variance + Self.tolerance), there * 4 < distance(logarithms.mean) else { return self.earlier = earlier }
+        (seconds, logarithms, self.earlier) = (earlier.seconds, earlier.logarithms, nil)
+        for (size, logarithm) in last(window).map({ ($0, self.logarithm($0)) }) { remember(size, logarithm, count: 1) }
     }
 
     private func isNoChance(_ deviation: Double, of count: Int) -> Bool {

@@ -73,7 +73,8 @@ public struct Simulator {
         decide()
         while true {
             let due = events.min
-            if coming != nil || !open.isEmpty { try check(next: min(coming?.at ?? .infinity, due?.at ?? .infinity)) }
+            let next = [coming?.at, due?.at].compactMap(\.self).min()
+            if let next, coming != nil || !open.isEmpty { try check(next: next) }
             if let arrival = coming, arrival.at <= (due?.at ?? .infinity) {
                 advance(to: arrival.at)
                 arrive(arrival)
@@ -98,7 +99,7 @@ public struct Simulator {
 
     /// Some jobs never end: longer than their workers are there, or than anybody would wait.
     private func check(next: Double) throws {
-        guard next == .infinity || next < Self.horizon else {
+        guard next < Self.horizon else {
             throw MillraceError(.invalidInput, "the simulation would run for more than 90 years", hint: "are times and durations in seconds?")
         }
         guard report.interruptions <= 1_000_000 + 1000 * report.accepted else {

@@ -103,7 +103,8 @@ struct ModelCache: Sendable {
         removeOrphans(except: coming)
         for old in treesOldestFirst() {
             if kept() + needed <= bytesMax { return }
-            guard let lock = try FileLock("\(old).lock", .exclusive) else { continue }
+            // One that is in use stays, and so does one that another user has locked away.
+            guard let lock = try? FileLock("\(old).lock", .exclusive) else { continue }
             logger.info("a model goes from the cache", metadata: ["model.tree": "\(old.split(separator: "/").last ?? "")"])
             try? FileManager.default.removeItem(atPath: old)
             unlink("\(old).lock")

@@ -54,6 +54,23 @@ import Testing
         #expect(history.recentSizes == [Double](repeating: after, count: 4))
     }
 
+    @Test(arguments: [(4, 60.0), (8, 60.0), (16, 60.0), (8, 600.0)])
+    func `an episode of long jobs is over when short ones end again`(count: Int, each: Double) {
+        var history = ServiceHistory()
+        for _ in 0..<400 { history.noteEnds(1, each: 1) }
+        for _ in 0..<count { history.noteEnds(1, each: each) }
+        #expect(seconds(history) == each)
+        for _ in 0..<4 { history.noteEnds(1, each: 1) }
+        #expect(seconds(history) < 1 + each / 100, "the first of them were taken for chance")
+    }
+
+    @Test func `what has lasted is no episode`() {
+        var history = short()
+        for _ in 0..<40 { history.noteEnds(1, each: 50) }
+        for _ in 0..<4 { history.noteEnds(1, each: 0.5) }
+        #expect(history.measure!.samples < 100, "hundreds of half a second came back")
+    }
+
     @Test func `one long job among short ones is no other kind, and nor are all that begin together`() {
         var history = short()
         history.noteEnds(1, each: 50)
