@@ -68,12 +68,12 @@ struct LineRecognizer: Sendable {
             let width = (line.image.width + settings.widthStep - 1) / settings.widthStep * settings.widthStep
             groups[max(width, settings.widthMin), default: []].append(line)
         }
-        let calls = groups.sorted { $0.key > $1.key }.flatMap { width, lines in
+        let calls = groups.flatMap { width, lines in
             stride(from: 0, to: lines.count, by: settings.linesMax).map {
                 Call(width: width, lines: Array(lines[$0..<min($0 + settings.linesMax, lines.count)]))
             }
         }
-        return calls.sorted { $0.width * $0.lines.count > $1.width * $1.lines.count }
+        return calls.sorted { ($0.width * $0.lines.count, $0.width) > ($1.width * $1.lines.count, $1.width) }
     }
 
     func read(_ call: Call, share: DeviceShare) throws -> [CTCDecoder.Line] {

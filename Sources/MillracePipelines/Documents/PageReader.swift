@@ -141,7 +141,7 @@ final class PageReader: ModelRunner, DriftMeasuring {
         // Of three pages in two lanes the last would keep one for itself and leave the other without work.
         let rest = pages.count % lanes
         let shared = rest <= lanes / 2 ? pages.count - rest : pages.count
-        @Sendable func find(_ number: Int, _ share: DeviceShare) throws {
+        @Sendable func findLines(on number: Int, _ share: DeviceShare) throws {
             guard !isUnwanted(ids[number]) else { return }
             let regions = try stages.detector.regions(on: pages[number], share: share).map(\.upright)
             let lines = regions.enumerated().map {
@@ -150,8 +150,8 @@ final class PageReader: ModelRunner, DriftMeasuring {
             found.withLock { $0[number] = regions }
             cut.withLock { $0 += lines }
         }
-        try Lanes.forEach(shared, lanes: lanes) { try find($0, .lane) }
-        for number in shared..<pages.count { try find(number, .whole) }
+        try Lanes.forEach(shared, lanes: lanes) { try findLines(on: $0, .lane) }
+        for number in shared..<pages.count { try findLines(on: number, .whole) }
         // In order, whichever page was ready first: the same pages make the same calls.
         return (found.withLock { $0 }, cut.withLock { $0 }.sorted { ($0.page, $0.region) < ($1.page, $1.region) })
     }

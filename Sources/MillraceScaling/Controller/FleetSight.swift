@@ -15,17 +15,18 @@ public struct FleetSight: Sendable, Equatable {
     /// Workers that hold nothing and have been silent for too long: they hang, and stand in the way of one that does not.
     public var silent: [WorkerID]
     /// How long the model may take to load, where it says so.
-    public var startMax: Duration = .zero
+    public var startMax: Duration
 
     public init(
         _ observation: VariantObservation, totals: VariantTotals? = nil, wantedAt: [InstanceID: Timestamp] = [:],
-        readyAt: [InstanceID: Timestamp] = [:], silent: [WorkerID] = []
+        readyAt: [InstanceID: Timestamp] = [:], silent: [WorkerID] = [], startMax: Duration = .zero
     ) {
         self.observation = observation
         self.totals = totals
         self.wantedAt = wantedAt
         self.readyAt = readyAt
         self.silent = silent
+        self.startMax = startMax
     }
 }
 

@@ -32,7 +32,6 @@ public struct FleetStateMachine: Sendable, Equatable {
     var noticed: [InstanceID: Timestamp] = [:]
     /// The instances of the last look, and whether they were ready.
     var seen: [InstanceID: Bool] = [:]
-    var lookedAt: Timestamp?
     var speech = DecisionSpeech()
     var keptAt: Timestamp?
     /// Starts that the store has not heard of.
@@ -285,7 +284,7 @@ extension FleetStateMachine {
     /// By what was looked at, not by clocks: the machine may have slept, a clock been set, or the worker of a machine that was
     /// out of reach come back and not have said yet that it is ready.
     private mutating func noteStarting(_ sight: FleetSight) {
-        let passed = lookedAt.map { min(max(sight.observation.now.since($0), .zero), .seconds(60)) } ?? .zero
+        let passed = min(max(sight.observation.now.since(status.lookedAt), .zero), .seconds(60))
         let before = starting
         starting = [:]
         for worker in sight.observation.workers where worker.isStarting {
@@ -313,7 +312,6 @@ extension FleetStateMachine {
         seen = seen.filter { there.contains($0.key) }
         noteStarting(sight)
         givenUp.formIntersection(there)
-        lookedAt = now
         // Its end may be heard of after it is no longer seen.
         noticed = noticed.filter { there.contains($0.key) || now.since($0.value) < Self.startMax }
     }

@@ -43,13 +43,12 @@ final class StoreObserver: Sendable {
                 ready: isPaused ? 0 : waiting?.ready ?? 0, running: waiting?.running ?? 0, oldestReadyAt: isPaused ? nil : waiting?.oldestReadyAt,
                 workers: own.map { worker(of: $0, known[$0.id], hasLeft: hasLeft.contains($0.id)) })
             observation.isPaused = isPaused
-            var sight = FleetSight(
+            return FleetSight(
                 observation, totals: totals.first { $0.endpoint == endpoint.name && $0.variant == endpoint.variant },
                 wantedAt: Dictionary(own.map { ($0.id, $0.startedAt) }, uniquingKeysWith: { $1 }),
                 readyAt: Dictionary(own.compactMap { instance in known[instance.id]?.readyAt.map { (instance.id, $0) } }, uniquingKeysWith: { $1 }),
-                silent: maySilence ? own.compactMap { known[$0.id] }.filter { isSilent($0, at: now) }.map(\.id) : [])
-            sight.startMax = endpoint.manifest.server?.startMax ?? .zero
-            return sight
+                silent: maySilence ? own.compactMap { known[$0.id] }.filter { isSilent($0, at: now) }.map(\.id) : [],
+                startMax: endpoint.manifest.server?.startMax ?? .zero)
         }
     }
 

@@ -35,9 +35,9 @@ struct UsageMeter: Sendable, Codable, Equatable {
         let (now, scaling) = (sight.observation.now, sight.observation.scaling)
         defer {
             countedUntil = now
+            isLooking = true
             wasBusy = Dictionary(sight.observation.workers.map { ($0.instance, $0.activity.holdsWork) }, uniquingKeysWith: { $1 })
         }
-        defer { isLooking = true }
         guard var from = countedUntil, from < now else { return .zero }
         // This process stood still, or its clock was set: nobody knows what of that time there was. What passed while there was no
         // process counts: workers outlive it.
