@@ -4,17 +4,16 @@ import MillraceCore
 import MillraceInference
 import MillraceRunnerONNX
 import MillraceVision
-import Synchronization
 
 /// The most that this machine can classify: threads that decode a photo, run the model and do nothing else.
-struct Photos: ParsableCommand {
+struct Photos: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Classify photos on bare threads.")
 
     @Option var model: String
     @Option var photos: String
     @Option var threads = 2
 
-    func run() throws {
+    func run() async throws {
         let model = try InProcessModel(directory: model, threads: threads)
         let classifier = try model.model("model")
         try classifier.load()
@@ -22,13 +21,9 @@ struct Photos: ParsableCommand {
         let paths = try FileManager.default.contentsOfDirectory(atPath: photos).sorted().map { photos + "/" + $0 }
         for path in paths.prefix(8) { _ = try best(path, classifier, prepare) }
         let begun = ContinuousClock.now
-        let classes = Mutex([Int](repeating: 0, count: paths.count))
-        try Lanes.forEach(paths.count, lanes: threads) { number in
-            let found = try best(paths[number], classifier, prepare)
-            classes.withLock { $0[number] = found }
-        }
+        let classes = try await LanePool(label: "photos", lanes: threads).map(paths.count) { try best(paths[$0], classifier, prepare) }
         let seconds = (ContinuousClock.now - begun).seconds
-        print(#"{"images":\#(paths.count),"seconds":\#(seconds),"classes":\#(classes.withLock { $0 })}"#)
+        print(#"{"images":\#(paths.count),"seconds":\#(seconds),"classes":\#(classes)}"#)
     }
 
     private func best(_ path: String, _ model: any TensorModel, _ prepare: Preparation) throws -> Int {

@@ -369,6 +369,8 @@ public final class ItemBatcher: Sendable {
         state.withLock { $0.running.removeValue(forKey: item) }?.resume(returning: outcome)
     }
 
+    fileprivate var expectsMore: Bool { state.withLock { $0.producers > 0 || $0.planner.count > 0 } }
+
     private func close() {
         let waiting = state.withLock { state in
             state.closed = true
@@ -387,6 +389,7 @@ private struct BatchObserver: ItemObserver {
     func began(_ items: [ItemID]) { observer.began(items) }
     func ended(_ item: ItemID, _ outcome: ItemOutcome) { batcher.answer(item, outcome) }
     func hasRoom() { onRoom() }
+    var expectsMore: Bool { batcher.expectsMore }
     func progress(_ progress: JobProgress, of item: ItemID) { observer.progress(progress, of: item) }
     func log(_ line: LogLine, of item: ItemID?) { observer.log(line, of: item) }
     func checkpoint(path: String, position: JSONValue, of item: ItemID) async throws {

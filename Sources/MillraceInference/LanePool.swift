@@ -65,6 +65,18 @@ public final class LanePool: Sendable {
         }
     }
 
+    /// What `body` gives for each number below `count`; see ``run(_:onRoom:_:)``.
+    public func map<Value: Sendable>(
+        _ count: Int, onRoom: @escaping @Sendable () -> Void = {}, _ body: @escaping @Sendable (Int) throws -> Value
+    ) async throws -> [Value] {
+        let values = Mutex([Value?](repeating: nil, count: count))
+        try await run(count, onRoom: onRoom) { number in
+            let value = try body(number)
+            values.withLock { $0[number] = value }
+        }
+        return values.withLock { $0.compactMap(\.self) }
+    }
+
     /// One lane, until no part is left.
     private func work(in lane: Int) {
         while let (id, number, body) = takePart(for: lane) {

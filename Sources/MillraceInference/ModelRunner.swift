@@ -68,6 +68,8 @@ public protocol ItemObserver: Sendable {
     func ended(_ item: ItemID, _ outcome: ItemOutcome)
     /// What runs leaves a part of the device free: another batch may be given to the runner before this one's end.
     func hasRoom()
+    /// Whether items wait, or are being made, that may be the next batch.
+    var expectsMore: Bool { get }
     func progress(_ progress: JobProgress, of item: ItemID)
     func log(_ line: LogLine, of item: ItemID?)
     /// Returns when the checkpoint is durable; throws when the lease is lost.
@@ -78,6 +80,7 @@ extension ItemObserver {
     public func began(_ items: [ItemID]) {}
     public func ended(_ item: ItemID, _ outcome: ItemOutcome) {}
     public func hasRoom() {}
+    public var expectsMore: Bool { false }
 }
 
 /// A job as a handler process or a model server sees it.

@@ -114,7 +114,7 @@ import Testing
     func `the next batch begins before the end of one that leaves room, and not before the end of one that does not`(leavesRoom: Bool) async {
         let (events, event) = AsyncStream<String>.makeStream()
         let leave = AsyncStream<Void>.makeStream()
-        let runner = RoomyRunner(leavesRoom: leavesRoom, began: { event.yield("\($0) began") }, leave: leave.stream)
+        let runner = RoomyRunner(leavesRoom: leavesRoom, began: { event.yield($1 ? "\($0) began, more to come" : "\($0) began") }, leave: leave.stream)
         var policy = BatchingPolicy()
         policy.itemsMax = 1
         let batcher = ItemBatcher(runner: runner, observer: SilentObserver(), policy: policy, surroundings: .system)
@@ -128,7 +128,10 @@ import Testing
             if number == (leavesRoom ? 3 : 1) { leave.continuation.finish() }
             if let next = await iterator.next() { seen.append(next) }
         }
-        #expect(seen == (leavesRoom ? ["1 began", "2 began", "2 ended", "1 ended"] : ["1 began", "1 ended", "2 began", "2 ended"]))
+        #expect(seen == (
+            leavesRoom
+                ? ["1 began, more to come", "2 began", "2 ended", "1 ended"]
+                : ["1 began, more to come", "1 ended", "2 began", "2 ended"]))
         runs.cancel()
         await runs.value
     }
@@ -403,12 +406,12 @@ private final class CrowdedRunner: ModelRunner {
 /// Holds the batch of item 1 until the test lets it go.
 private struct RoomyRunner: ModelRunner {
     let leavesRoom: Bool
-    let began: @Sendable (ItemID) -> Void
+    let began: @Sendable (_ item: ItemID, _ expectsMore: Bool) -> Void
     let leave: AsyncStream<Void>
     var signature: ModelSignature? { nil }
     func load() async throws {}
     func run(_ batch: [InferenceItem], observer: any ItemObserver) async throws -> [ItemOutcome] {
-        began(batch[0].id)
+        began(batch[0].id, observer.expectsMore)
         if leavesRoom { observer.hasRoom() }
         if batch[0].id == 1 { for await _ in leave {} }
         return batch.map { _ in .failed(JobFailure(.handlerError, "over")) }

@@ -21,6 +21,14 @@ struct LanePoolTests {
         #expect(pool.isIdle)
     }
 
+    @Test("gives what each part made, in the order of their numbers", arguments: [1, 3])
+    func values(lanes: Int) async throws {
+        let pool = LanePool(label: "test", lanes: lanes)
+        #expect(try await pool.map(100) { $0 * $0 } == (0..<100).map { $0 * $0 })
+        #expect(try await pool.map(0) { $0 }.isEmpty)
+        await #expect(throws: Broken.self) { try await pool.map(5) { if $0 == 3 { throw Broken() } } }
+    }
+
     @Test("ends a piece with its first error, and no other", arguments: [1, 2])
     func failure(lanes: Int) async throws {
         let pool = LanePool(label: "test", lanes: lanes)

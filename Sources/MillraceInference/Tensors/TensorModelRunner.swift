@@ -97,7 +97,7 @@ public final class TensorModelRunner: ModelRunner, DriftMeasuring {
             }
         }
         let calls = batching.calls(for: items, lanes: model.lanes, batchesPay: model.batchesPay)
-        let share: DeviceShare = calls.count == 1 && loneCallSeconds > Self.longCallSeconds && lanes.isIdle ? .whole : .lane
+        let share: DeviceShare = calls.count == 1 && loneCallSeconds > Self.longCallSeconds && lanes.isIdle && !observer.expectsMore ? .whole : .lane
         for (positions, results) in zip(calls, try await run(calls, of: batch, batching, share, lanes, observer)) {
             for (position, result) in zip(positions, results) { outcomes[position] = .tensors(result) }
         }
@@ -108,36 +108,17 @@ public final class TensorModelRunner: ModelRunner, DriftMeasuring {
         _ calls: [[Int]], of batch: [InferenceItem], _ batching: TensorBatching, _ share: DeviceShare, _ lanes: LanePool, _ observer: any ItemObserver
     ) async throws -> [[[String: Tensor]]] {
         let (model, clock) = (model, clock)
-        let results = Results(count: calls.count)
-        try await lanes.run(calls.count) {
+        let results = try await lanes.map(calls.count) {
             if case .lane = share { observer.hasRoom() }
         } _: { number in
             let items = calls[number].compactMap { position -> [String: Tensor]? in
                 if case .tensors(let tensors) = batch[position].payload { tensors } else { nil }
             }
             let begun = clock()
-            let result = try Self.call(model, items, batching, share)
-            results.put(result, number, nanoseconds: clock() - begun)
+            return (outputs: try Self.call(model, items, batching, share), nanoseconds: clock() - begun)
         }
-        if calls.count == 1, case .lane = share { state.withLock { $0.loneCallSeconds = Double(results.nanoseconds) / 1e9 } }
-        return results.all
-    }
-
-    /// What the calls of one batch gave, and how long the last one took.
-    private final class Results: Sendable {
-        private let state: Mutex<(all: [[[String: Tensor]]], nanoseconds: Int64)>
-
-        init(count: Int) { state = Mutex(([[[String: Tensor]]](repeating: [], count: count), 0)) }
-
-        var all: [[[String: Tensor]]] { state.withLock(\.all) }
-        var nanoseconds: Int64 { state.withLock(\.nanoseconds) }
-
-        func put(_ result: [[String: Tensor]], _ number: Int, nanoseconds: Int64) {
-            state.withLock {
-                $0.all[number] = result
-                $0.nanoseconds = nanoseconds
-            }
-        }
+        if results.count == 1, case .lane = share { state.withLock { $0.loneCallSeconds = Double(results[0].nanoseconds) / 1e9 } }
+        return results.map(\.outputs)
     }
 
     private static func call(
