@@ -45,6 +45,37 @@ import Testing
         #expect(counts[0] > 1 && counts == counts.sorted())
     }
 
+    /// Jobs of forty seconds, one in ten minutes, and starts of five.
+    private func long() -> DemandHistory {
+        var demand = DemandHistory()
+        demand.noteStart(took: .seconds(5))
+        for second in stride(from: 0, to: 36_000, by: 600) {
+            demand.noteArrivals(1, at: epoch + .seconds(second))
+            demand.noteCompletions(1, busy: .seconds(40), at: epoch + .seconds(second + 40))
+        }
+        return demand
+    }
+
+    @Test(arguments: 1...6)
+    func `a job that takes longer than the target has one worker, and of several at once few more are foreseen`(jobs: Int) {
+        var demand = long()
+        demand.noteArrivals(jobs, at: epoch + .seconds(36_000))
+        let enough = jobs...(jobs == 1 ? 1 : jobs + (jobs + 2) / 3)
+        let fleets = [[], [worker(1, .idle(since: epoch + .seconds(35_999)))], [worker(1, .starting(since: epoch + .seconds(35_999)))]]
+        for workers in fleets {
+            let wanted = policy.decide(observation(at: 36_000, ready: jobs, workers: workers, demand: demand)).desired
+            #expect(enough.contains(wanted), "\(wanted) of which \(workers.count) are there")
+        }
+    }
+
+    @Test func `a queue that busy workers work off in time starts no other`() {
+        var demand = long()
+        demand.noteArrivals(1, at: epoch + .seconds(36_000))
+        // Of twenty that take forty seconds, one is free every two.
+        #expect(policy.decide(observation(at: 36_000, ready: 1, running: 20, max: 40, workers: busy(20), demand: demand)).desired == 20)
+        #expect(policy.decide(observation(at: 36_000, ready: 1, running: 1, max: 40, workers: busy(1), demand: demand)).desired == 2)
+    }
+
     @Test func `an idle worker is kept while another start would cost more, and drained in the end`() {
         let demand = known()
         var memory = PolicyMemory()
