@@ -92,7 +92,7 @@ public struct DataDirectory: Sendable {
     /// Takes the folder, or a part of it, for this process alone.
     /// - Throws: `invalid_settings` when another has it.
     func lock(_ name: String = "lock") throws -> FileLock {
-        guard let lock = try FileLock("\(path)/\(name)", .exclusive) else {
+        guard let lock = try lockIfFree(name) else {
             throw MillraceError(
                 .invalidSettings, "another Millrace server uses the data directory \(path)",
                 hint: "stop it, or start this one with another --data and --port")
@@ -100,8 +100,11 @@ public struct DataDirectory: Sendable {
         return lock
     }
 
+    /// `nil` when another process has it.
+    func lockIfFree(_ name: String = "lock") throws -> FileLock? { try FileLock("\(path)/\(name)", .exclusive) }
+
     /// What cannot be told counts as held: it is left alone.
-    private func isHeld(_ name: String) -> Bool { (try? FileLock("\(path)/\(name)", .exclusive)) == nil }
+    private func isHeld(_ name: String) -> Bool { (try? lockIfFree(name)) == nil }
 
     /// The content of a small private file, made by `make` when it is not there.
     /// - Throws: when it is there and cannot be read.

@@ -9,6 +9,7 @@ import MillraceQueue
 import MillraceQueueSQLite
 import MillraceRunnerONNX
 import MillraceScaling
+import MillraceWorker
 import ServiceLifecycle
 import UnixSignals
 
@@ -26,13 +27,15 @@ public struct ServerApp: Sendable {
     }
 
     /// Serves until SIGTERM or SIGINT.
-    /// - Parameter announce: told once clients can connect.
-    public func run(announce: @escaping @Sendable (Announcement) -> Void) async throws {
+    /// - Parameters:
+    ///   - standby: whether another server may have the data directory, whose end is waited for.
+    ///   - announce: told once clients can connect.
+    public func run(standby: Bool = false, announce: @escaping @Sendable (Announcement) -> Void) async throws {
         DescriptorLimit.raise()
         let metrics = PrometheusMetrics()
         MetricsSystem.bootstrap(metrics)
         let data = try DataDirectory(settings.dataDirectory)
-        let lock = try data.lock()
+        let lock = try await lock(data, standby: standby)
         defer { withExtendedLifetime(lock) {} }
         let store = try SQLiteStore(path: data.database, surroundings: surroundings, logger: logger)
         try await warnOfForgottenJobs(in: store)
@@ -66,6 +69,18 @@ public struct ServerApp: Sendable {
             gateway.publicServer, gateway.workerServer, gateway.deliveries, rescue(store), retention(store, blobs), controller.accounting, fleet,
             controller, announcer,
         ])
+    }
+
+    private func lock(_ data: DataDirectory, standby: Bool) async throws -> FileLock {
+        guard standby else { return try data.lock() }
+        if let lock = try data.lockIfFree() { return lock }
+        logger.notice("another server has the data directory; this one takes over when that ends", metadata: ["data": "\(data.path)"])
+        while true {
+            try await surroundings.sleep(.milliseconds(200))
+            guard let lock = try data.lockIfFree() else { continue }
+            logger.notice("the other server has ended; this one takes over")
+            return lock
+        }
     }
 
     private func warnOfPlainText() {
