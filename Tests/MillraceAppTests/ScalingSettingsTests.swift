@@ -63,6 +63,7 @@ import Testing
         ("{ budget: { costPerHourMax: 3 } }", "needs \"endpoints.e.scaling.price\""),
         ("{ budget: { costPerHourMax: 3 }, price: 4 }", "none would ever start"),
         ("{ budget: { warnAt: 2 } }", "must be a share from 0 to 1"),
+        ("{ drain: 2d }", "must be a duration of at most 24h, such as 500ms, 20s or 5m, not"),
         ("{ up: { workersMax: 0 } }", "a whole number from 1 to 10000"),
     ])
     func `what cannot be meant is told with its place`(text: String, expected: String) {

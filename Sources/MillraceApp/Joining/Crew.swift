@@ -8,6 +8,7 @@ struct Crew: Sendable, Equatable {
         case start(MachineOrders.Worker)
         case stop(String)
         case kill(String)
+        case refuse(String, why: String)
     }
     private struct Member: Equatable {
         var order: MachineOrders.Worker
@@ -48,13 +49,20 @@ struct Crew: Sendable, Equatable {
         ended.removeAll { told.contains($0.instance) }
     }
 
-    /// Starts what is ordered and stops what is not. What nobody in his right mind would order is left out.
+    /// Starts what is ordered and stops what is not. What nobody in his right mind would order has ended before it began, so that the
+    /// gateway hears why nothing runs, and does not wait for it.
     mutating func follow(_ orders: MachineOrders, at now: Timestamp) -> [Action] {
         guard !isDraining else { return [] }
         var actions: [Action] = []
-        for order in orders.workers where members[order.instance] == nil && isSound(order) && members.count < slots.cpu + slots.gpus.count {
-            members[order.instance] = Member(order: order)
-            actions.append(.start(order))
+        // One whose end the gateway has not heard of yet is not begun again.
+        for order in orders.workers where members[order.instance] == nil && !ended.contains(where: { $0.instance == order.instance }) {
+            if let why = objection(to: order) {
+                tell(.init(instance: order.instance, status: "could not be started: \(why)", wasStopping: false, stderrTail: "", atRisk: []))
+                actions.append(.refuse(order.instance, why: why))
+            } else {
+                members[order.instance] = Member(order: order)
+                actions.append(.start(order))
+            }
         }
         let wanted = Set(orders.workers.map(\.instance))
         for id in members.keys.sorted() where !wanted.contains(id) { actions += stop(id, at: now) }
@@ -86,18 +94,30 @@ struct Crew: Sendable, Equatable {
 
     mutating func ended(_ id: String, status: String, stderrTail: String, atRisk: Set<JobID>) {
         guard let member = members.removeValue(forKey: id) else { return }
-        ended.append(
-            .init(instance: id, status: status, wasStopping: member.stoppedAt != nil, stderrTail: stderrTail, atRisk: atRisk.sorted()))
+        tell(.init(instance: id, status: status, wasStopping: member.stoppedAt != nil, stderrTail: stderrTail, atRisk: atRisk.sorted()))
+    }
+
+    private mutating func tell(_ end: MachineReport.EndedWorker) {
+        ended.append(end)
         if ended.count > 1024 { ended.removeFirst() }
     }
 
-    /// Names become arguments and names of files.
-    private func isSound(_ order: MachineOrders.Worker) -> Bool {
+    /// Why an order is not followed; `nil`: it is. Names become arguments and names of files.
+    private func objection(to order: MachineOrders.Worker) -> String? {
         let prefix = "\(JoinedFleet.prefix)\(machine):"
-        return order.instance.hasPrefix(prefix) && order.instance.dropFirst(prefix.count).isPlainName && order.endpoint[...].isPlainName
-            && order.variant[...].isPlainName && (endpoints?.contains(order.endpoint) ?? true)
-            && (order.gpu.map { gpu in slots.gpus.contains(gpu) && !members.values.contains { $0.order.gpu == gpu } } ?? true)
-            && order.drainSeconds.isFinite && (0...86_400).contains(order.drainSeconds)
+        guard order.instance.hasPrefix(prefix), order.instance.dropFirst(prefix.count).isPlainName, order.endpoint[...].isPlainName,
+            order.variant[...].isPlainName
+        else { return "its names are not those of a worker of this machine" }
+        guard endpoints?.contains(order.endpoint) ?? true else { return "this machine does not serve \(order.endpoint)" }
+        guard members.count < slots.cpu + slots.gpus.count else { return "all slots of this machine are taken" }
+        if let gpu = order.gpu {
+            guard slots.gpus.contains(gpu) else { return "this machine offers no GPU \"\(gpu)\"" }
+            guard !members.values.contains(where: { $0.order.gpu == gpu }) else { return "the GPU \"\(gpu)\" is taken" }
+        }
+        guard (0...ScalingConfiguration.drainMax.seconds).contains(order.drainSeconds) else {
+            return "it would have \(order.drainSeconds) s to stop, and 24 h are the most"
+        }
+        return nil
     }
 }
 

@@ -219,6 +219,8 @@ extension MachineAgent {
         case .kill(let id):
             logger.warning("killing a worker that did not stop", metadata: ["worker.instance": "\(id)"])
             state.withLock { $0.processes[id] }?.signal.yield(.kill)
+        case .refuse(let id, let why):
+            logger.warning("a worker that the gateway ordered is not started", metadata: ["worker.instance": "\(id)", "reason": "\(why)"])
         }
     }
 

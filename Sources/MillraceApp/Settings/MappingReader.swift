@@ -81,6 +81,13 @@ extension MappingReader {
         value(key, "a duration such as 500ms, 20s, 5m, 2h or 7d", &faults) { $0.scalar.flatMap { Quantity.duration($0.string) } }
     }
 
+    /// - Parameter words: `limit` as people write it.
+    mutating func duration(_ key: String, _ faults: inout Faults, atMost limit: Duration, _ words: String) -> Duration? {
+        value(key, "a duration of at most \(words), such as 500ms, 20s or 5m", &faults) { node in
+            node.scalar.flatMap { Quantity.duration($0.string) }.flatMap { $0 <= limit ? $0 : nil }
+        }
+    }
+
     mutating func bytes(_ key: String, _ faults: inout Faults) -> Int64? {
         value(key, "a size such as 500kB, 50MB or 2GiB", &faults) { $0.scalar.flatMap { Quantity.bytes($0.string) } }
     }

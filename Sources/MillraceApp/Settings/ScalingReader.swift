@@ -8,7 +8,7 @@ enum ScalingReader {
         if let value = reader.integer("min", &faults) { scaling.min = value }
         let max = reader.integer("max", &faults, in: 0...10_000)
         if let value = reader.duration("idle", &faults) { scaling.idle = value }
-        if let value = reader.duration("drain", &faults) { scaling.drain = value }
+        if let value = reader.duration("drain", &faults, atMost: ScalingConfiguration.drainMax, "24h") { scaling.drain = value }
         let old = reader.duration("targetWait", &faults)
         if let old { scaling.targetWait = old }
         reader.mapping("policy", &faults) { reader, faults in policy(&scaling, from: &reader, &faults, beside: old) }

@@ -55,7 +55,7 @@ public enum SettingsRegistry {
         .init(key: "scaling.min", variable: nil, shape: "0 ...", fallback: "0", meaning: "workers that always run"),
         .init(key: "scaling.max", variable: nil, shape: "0 ...", fallback: "1", meaning: "workers at most; 0: the server starts none, and workers are started by hand"),
         .init(key: "scaling.idle", variable: nil, shape: "duration", fallback: "the policy's", meaning: "how long a worker without work stays"),
-        .init(key: "scaling.drain", variable: nil, shape: "duration", fallback: "60s", meaning: "how long a stopping worker may finish what it holds"),
+        .init(key: "scaling.drain", variable: nil, shape: "duration", fallback: "60s", meaning: "how long a stopping worker may finish what it holds; at most 24h"),
         .init(key: "scaling.policy.targetWait", variable: nil, shape: "duration", fallback: "10s", meaning: "the default policy: workers so that a new job starts within this time"),
         .init(key: "scaling.policy.step", variable: nil, shape: "list of `{from, workers}`", fallback: "none", meaning: "in its place: so many workers from so many waiting jobs on"),
         .init(key: "scaling.policy.backlogPerWorker", variable: nil, shape: "0.000001 ... 1000000000", fallback: "none", meaning: "in its place: one worker for so many jobs that wait or run"),

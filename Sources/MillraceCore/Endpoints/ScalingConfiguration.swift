@@ -5,8 +5,9 @@ public struct ScalingConfiguration: Sendable, Equatable {
     public var policy = PolicyChoice.targetWait(.seconds(10))
     /// How long a worker without work stays. `nil`: the policy decides, ``idleUnlessSet`` where it has no opinion.
     public var idle: Duration?
-    /// How long a stopping worker may finish what it holds.
+    /// How long a stopping worker may finish what it holds; no longer than ``drainMax``.
     public var drain: Duration = .seconds(60)
+    public static let drainMax: Duration = .seconds(86_400)
     public var up = Pace()
     public var down = Pace()
     /// Minimums by time of day, over any policy.

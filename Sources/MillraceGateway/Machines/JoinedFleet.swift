@@ -8,6 +8,8 @@ import Synchronization
 public final class JoinedFleet: Fleet {
     /// With which the names of its instances begin: `joined:MACHINE:NUMBER`.
     public static let prefix = MachineLedger.prefix
+    /// An agent that does not do what it was told hears it again after this.
+    static let repeatAfter: Duration = .seconds(1)
     /// A machine that was silent for so long is taken for lost.
     public static let silenceMax = MachineLedger.silenceMax
 
@@ -125,17 +127,24 @@ extension JoinedFleet {
         state.withLock { $0.ledger.places[instance].map { $0.info.endpoint == endpoint } ?? true }
     }
 
-    /// Waits until something else ought to run on the machine than it reports, at most for `limit`.
+    /// Waits until something else ought to run on the machine than it reports, at most for `limit`. An agent that was told so already
+    /// and does not do it hears it again after a pause, or the two would talk without end.
     func orders(after report: MachineReport, atMost limit: Duration) async throws -> MachineOrders {
         let running = Set(report.workers.filter { !$0.isStopping }.map(\.instance))
         let mayWait = report.ended.isEmpty && !report.isDraining
-        var left = limit
+        var (left, pause) = (limit, Self.repeatAfter)
         while true {
             let (hints, start) = (changes.hints(.worker), surroundings.now())
             let orders = orders(for: report.machine)
-            guard mayWait, left > .zero, Set(orders.workers.map(\.instance)) == running else { return orders }
-            try await StoreChanges.wait(for: hints, atMost: left, in: surroundings)
-            left -= max(surroundings.now().since(start), .milliseconds(1))
+            let wanted = Set(orders.workers.map(\.instance))
+            let isNews = wanted != running && (pause <= .zero || state.withLock { $0.ledger.machines[report.machine]?.told != wanted })
+            guard mayWait, left > .zero, !isNews else {
+                state.withLock { $0.ledger.told(report.machine, wanted) }
+                return orders
+            }
+            try await StoreChanges.wait(for: hints, atMost: wanted == running ? left : min(left, pause), in: surroundings)
+            let passed = max(surroundings.now().since(start), .milliseconds(1))
+            (left, pause) = (left - passed, pause - passed)
         }
     }
 

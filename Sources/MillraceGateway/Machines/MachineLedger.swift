@@ -16,6 +16,8 @@ struct MachineLedger: Sendable {
         var endpoints: Set<String>?
         var isDraining: Bool
         var seenAt: Timestamp
+        /// What its agent heard last that ought to run.
+        var told: Set<InstanceID>?
     }
     struct Place: Sendable {
         var info: FleetInstance
@@ -80,7 +82,7 @@ struct MachineLedger: Sendable {
         machines[report.machine] = Machine(
             run: report.run, key: access.key, slots: report.slots,
             endpoints: allowed.isEmpty ? nil : allowed.dropFirst().reduce(allowed[0]) { $0.intersection($1) },
-            isDraining: report.isDraining, seenAt: now)
+            isDraining: report.isDraining, seenAt: now, told: machines[report.machine].flatMap { $0.run == report.run ? $0.told : nil })
         var interruptions: [FleetInterruption] = []
         for worker in report.ended {
             guard let info = subject(worker.instance, of: report, access, known) else { continue }
@@ -170,6 +172,8 @@ struct MachineLedger: Sendable {
         guard let known = machines[machine], !known.isDraining else { return [] }
         return places.values.filter { $0.machine == machine && $0.run == known.run && !$0.isStopping }.sorted { $0.info.id < $1.info.id }
     }
+
+    mutating func told(_ machine: String, _ instances: Set<InstanceID>) { machines[machine]?.told = instances }
 
     /// Says that somebody looks.
     /// - Returns: whether it is time to sweep.

@@ -33,11 +33,33 @@ struct CrewTests {
             order(endpoint: "other"), order("../x"), order("--config"), order(machine: "n"), order(gpu: "7"), order(""), order("a b"),
             .init(instance: "local:1", endpoint: "ocr", variant: "a", gpu: nil, drainSeconds: 1),
             .init(instance: "joined:m:2", endpoint: "ocr", variant: "--socket", gpu: nil, drainSeconds: 1),
-            .init(instance: "joined:m:3", endpoint: "ocr", variant: "a", gpu: nil, drainSeconds: .infinity),
+            .init(instance: "joined:m:9", endpoint: "ocr", variant: "a", gpu: nil, drainSeconds: .infinity),
         ]
-        #expect(crew.follow(.init(workers: strange), at: now).isEmpty)
-        #expect(crew.follow(.init(workers: [order("1", gpu: "0"), order("2", gpu: "0")]), at: now) == [.start(order("1", gpu: "0"))])
-        #expect(crew.follow(.init(workers: [order("1", gpu: "0"), order("3"), order("4")]), at: now).count == 1, "no more than there are slots")
+        #expect(crew.follow(.init(workers: strange), at: now).started.isEmpty && crew.isEmpty)
+        #expect(crew.follow(.init(workers: [order("1", gpu: "0"), order("2", gpu: "0")]), at: now).started == [order("1", gpu: "0")])
+        #expect(crew.follow(.init(workers: [order("1", gpu: "0"), order("3"), order("4")]), at: now).started.count == 1, "no more than there are slots")
+    }
+
+    @Test("answers for an order that it does not follow: it has ended before it began, said once, with the reason")
+    func answers() {
+        var crew = crew
+        var order = order()
+        order.drainSeconds = 2 * 86_400
+        let orders = MachineOrders(workers: [order])
+        let why = "it would have 172800.0 s to stop, and 24 h are the most"
+        #expect(crew.follow(orders, at: now) == [.refuse(order.instance, why: why)] && crew.follow(orders, at: now).isEmpty)
+        let report = crew.report(waitSeconds: 1)
+        #expect(report.ended.map(\.status) == ["could not be started: \(why)"] && report.workers.isEmpty)
+        crew.wasHeard(report)
+        #expect(crew.report(waitSeconds: 1).ended.isEmpty)
+    }
+
+    @Test("does not begin again what ended while the order was on its way")
+    func late() {
+        var crew = crew
+        _ = crew.follow(.init(workers: [order()]), at: now)
+        crew.ended("joined:m:1", status: "exit 1", stderrTail: "", atRisk: [])
+        #expect(crew.follow(.init(workers: [order()]), at: now).isEmpty)
     }
 
     @Test("tells of an end until it was heard")
@@ -57,5 +79,11 @@ struct CrewTests {
         _ = crew.follow(.init(workers: [order()]), at: now)
         #expect(crew.drain(at: now) == [.stop("joined:m:1")] && crew.drain(at: now).isEmpty)
         #expect(crew.follow(.init(workers: [order(), order("2", gpu: "0")]), at: now).isEmpty && crew.report(waitSeconds: 1).isDraining)
+    }
+}
+
+extension [Crew.Action] {
+    fileprivate var started: [MachineOrders.Worker] {
+        compactMap { if case .start(let order) = $0 { order } else { nil } }
     }
 }

@@ -1,0 +1,51 @@
+import MillraceCloud
+import MillraceCore
+import MillraceQueue
+import MillraceTestSupport
+import MillraceWire
+import Testing
+
+@testable import MillraceGateway
+
+@Suite("The fleet of joined machines", .timeLimit(.minutes(1)))
+struct JoinedFleetTests {
+    private let clock = ManualClock()
+    private let store: InMemoryStore
+    private let fleet: JoinedFleet
+    private let access = WorkerAccess(key: Surroundings.system.makeID())
+
+    init() {
+        store = InMemoryStore(clock.surroundings)
+        fleet = JoinedFleet(device: { _ in .auto }, drainLimit: { _ in .seconds(60) }, registry: store, surroundings: clock.surroundings)
+    }
+
+    private func report(_ workers: [InstanceID] = [], isDraining: Bool = false, run: String = "1") -> MachineReport {
+        MachineReport(
+            machine: "m", run: run, slots: .init(cpu: 2, gpus: []), endpoints: nil, isDraining: isDraining,
+            workers: workers.map { .init(instance: $0, gpu: nil, isStopping: false) }, ended: [], waitSeconds: 10)
+    }
+
+    /// - Returns: the instances that the machine is told to run.
+    private func tell(_ report: MachineReport) async throws -> [InstanceID] {
+        try await fleet.hear(report, from: access)
+        return try await fleet.orders(after: report, atMost: .seconds(10)).workers.map(\.instance)
+    }
+
+    @Test("An agent that does not do what it was told hears it again once a second, and what is new at once")
+    func pause() async throws {
+        try await fleet.hear(report(), from: access)
+        try await fleet.reconcile(FleetTarget(endpoint: "ocr", variant: "a", desired: 1))
+        let first = try await tell(report())
+        #expect(first.count == 1)
+        async let again = tell(report())
+        try await clock.waitForSleepers(1)
+        clock.advance(by: .milliseconds(999))
+        #expect(clock.sleepers == 1)
+        clock.advance(by: .milliseconds(1))
+        #expect(try await again == first)
+        async let more = tell(report())
+        try await clock.waitForSleepers(1)
+        try await fleet.reconcile(FleetTarget(endpoint: "ocr", variant: "a", desired: 2))
+        #expect(try await more.count == 2, "without any time that passes")
+    }
+}
