@@ -36,9 +36,33 @@ import Testing
 
     @Test func `a data directory has one server at a time`() throws {
         defer { try? FileManager.default.removeItem(atPath: data.path) }
-        let lock = try data.lock()
-        #expect(throws: MillraceError.self) { try data.lock() }
+        let lock = try data.lockForServer()
+        let error = #expect(throws: MillraceError.self) { try data.lockForServer() }
+        #expect(error?.message.hasPrefix("another Millrace server uses") == true)
         withExtendedLifetime(lock) {}
+    }
+
+    @Test func `a data directory has one agent beside its server, and whoever comes second hears who has it`() throws {
+        defer { try? FileManager.default.removeItem(atPath: data.path) }
+        let locks = [try data.lockForServer(), try data.lockForAgent(), try data.holdLife(of: "joined:m:1")]
+        let agent = #expect(throws: MillraceError.self) { try data.lockForAgent() }
+        #expect(agent?.message.hasPrefix("another agent (millrace worker join) uses") == true && agent?.hint?.contains("--port") == false)
+        let worker = #expect(throws: MillraceError.self) { try data.holdLife(of: "joined:m:1") }
+        #expect(worker?.message.hasPrefix("another worker is joined:m:1") == true)
+        withExtendedLifetime(locks) {}
+    }
+
+    @Test func `a server and an agent on one data directory leave each other's workers alone`() throws {
+        defer { try? FileManager.default.removeItem(atPath: data.path) }
+        for instance in ["local:1", "local:2", "joined:m:1", "by-hand"] {
+            try FileManager.default.createDirectory(atPath: data.scratch(of: instance), withIntermediateDirectories: true)
+            try "".write(toFile: data.atRisk(of: instance), atomically: true, encoding: .utf8)
+        }
+        func left() throws -> Set<String> { Set(try FileManager.default.contentsOfDirectory(atPath: data.path + "/scratch")) }
+        data.removeScratch(except: ["local:1"])
+        #expect(try left() == ["local-1", "local-1.at-risk", "joined-m-1", "joined-m-1.at-risk"])
+        data.removeScratchOfDeadJoined()
+        #expect(try left() == ["local-1", "local-1.at-risk"])
     }
 
     @Test func `workers do not get the server's secrets`() {

@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import MillraceCore
+import MillraceGateway
 import MillraceWorker
 
 /// The folder where everything that lasts is kept, and the names in it.
@@ -31,9 +32,9 @@ public struct DataDirectory: Sendable {
     public var workerLogs: String { path + "/logs/workers" }
     public var keyFile: String { path + "/api-key" }
 
-    public func scratch(of instance: String) -> String {
-        path + "/scratch/" + instance.map { $0.isLetter || $0.isNumber || $0 == "-" ? String($0) : "-" }.joined()
-    }
+    public func scratch(of instance: String) -> String { path + "/scratch/" + name(of: instance) }
+
+    private func name(of instance: String) -> String { instance.map { $0.isLetter || $0.isNumber || $0 == "-" ? String($0) : "-" }.joined() }
 
     /// Where a worker says which jobs are at risk. Beside its folder, not in it: it is read when both are gone.
     public func atRisk(of instance: String) -> String {
@@ -60,25 +61,30 @@ public struct DataDirectory: Sendable {
 
     /// Held by a worker for as long as it lives, so that whoever starts its agent anew sees that it does.
     func holdLife(of instance: String) throws -> FileLock {
-        try lock("scratch/" + (scratch(of: instance) as NSString).lastPathComponent + Self.lifeSuffix)
+        try lock(
+            "scratch/" + name(of: instance) + Self.lifeSuffix,
+            refusal: MillraceError(.invalidSettings, "another worker is \(instance) in the data directory \(path)", hint: "stop it, or start this one with another --instance"))
     }
 
-    /// Removes what workers left that do not live any more, whoever started them.
-    func removeScratchOfTheDead() {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/scratch")) ?? []
+    /// Removes what workers of this machine's agents left that do not live any more. What is a server's beside them is its own business.
+    func removeScratchOfDeadJoined() {
+        let names = scratchNames(joined: true)
         let living = names.filter { $0.hasSuffix(Self.lifeSuffix) && isHeld("scratch/\($0)") }.map { $0.dropLast(Self.lifeSuffix.count) }
-        for name in names where !living.contains(where: { name == $0 || name.hasPrefix($0 + ".") }) {
-            try? FileManager.default.removeItem(atPath: path + "/scratch/" + name)
-        }
+        for name in names where !living.contains(where: { name == $0 || name.hasPrefix($0 + ".") }) { removeScratch(named: name) }
     }
 
-    /// Removes what all workers but these left.
+    /// Removes what all workers of this server but these left. What is an agent's beside it is its own business.
     func removeScratch(except instances: [String]) {
         let kept = Set(instances.flatMap { [scratch(of: $0), atRisk(of: $0)] }.map { URL(fileURLWithPath: $0).lastPathComponent })
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: path + "/scratch")) ?? [] where !kept.contains(name) {
-            try? FileManager.default.removeItem(atPath: path + "/scratch/" + name)
-        }
+        for name in scratchNames(joined: false) where !kept.contains(name) { removeScratch(named: name) }
     }
+
+    private func scratchNames(joined: Bool) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/scratch")) ?? []
+        return names.filter { $0.hasPrefix(name(of: JoinedFleet.prefix)) == joined }
+    }
+
+    private func removeScratch(named name: String) { try? FileManager.default.removeItem(atPath: path + "/scratch/" + name) }
 
     /// The socket on which the gateway listens for workers. A path of a Unix socket has at most 107 bytes, so a deep data
     /// directory gets its socket in the temporary folder, under a name made from its path.
@@ -89,19 +95,35 @@ public struct DataDirectory: Sendable {
         return "/tmp/millrace-\(geteuid())-\(name)/gateway.sock"
     }
 
-    /// Takes the folder, or a part of it, for this process alone.
+    /// Takes the folder for this server alone.
     /// - Throws: `invalid_settings` when another has it.
-    func lock(_ name: String = "lock") throws -> FileLock {
-        guard let lock = try lockIfFree(name) else {
-            throw MillraceError(
+    func lockForServer() throws -> FileLock {
+        try lock(
+            "lock",
+            refusal: MillraceError(
                 .invalidSettings, "another Millrace server uses the data directory \(path)",
-                hint: "stop it, or start this one with another --data and --port")
-        }
+                hint: "stop it, start this one with another --data and --port, or let it wait for its turn with --standby"))
+    }
+
+    /// `nil` when another server has the folder.
+    func lockForServerIfFree() throws -> FileLock? { try lockIfFree("lock") }
+
+    /// Takes the folder for this machine's agent alone; a server may use it too.
+    /// - Throws: `invalid_settings` when another agent has it.
+    func lockForAgent() throws -> FileLock {
+        try lock(
+            "machine.lock",
+            refusal: MillraceError(
+                .invalidSettings, "another agent (millrace worker join) uses the data directory \(path)",
+                hint: "stop it, or start this one with another --data"))
+    }
+
+    private func lock(_ name: String, refusal: MillraceError) throws -> FileLock {
+        guard let lock = try lockIfFree(name) else { throw refusal }
         return lock
     }
 
-    /// `nil` when another process has it.
-    func lockIfFree(_ name: String = "lock") throws -> FileLock? { try FileLock("\(path)/\(name)", .exclusive) }
+    private func lockIfFree(_ name: String) throws -> FileLock? { try FileLock("\(path)/\(name)", .exclusive) }
 
     /// What cannot be told counts as held: it is left alone.
     private func isHeld(_ name: String) -> Bool { (try? lockIfFree(name)) == nil }

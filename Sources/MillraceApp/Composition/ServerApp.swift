@@ -72,12 +72,12 @@ public struct ServerApp: Sendable {
     }
 
     private func lock(_ data: DataDirectory, standby: Bool) async throws -> FileLock {
-        guard standby else { return try data.lock() }
-        if let lock = try data.lockIfFree() { return lock }
+        guard standby else { return try data.lockForServer() }
+        if let lock = try data.lockForServerIfFree() { return lock }
         logger.notice("another server has the data directory; this one takes over when that ends", metadata: ["data": "\(data.path)"])
         while true {
             try await surroundings.sleep(.milliseconds(200))
-            guard let lock = try data.lockIfFree() else { continue }
+            guard let lock = try data.lockForServerIfFree() else { continue }
             logger.notice("the other server has ended; this one takes over")
             return lock
         }

@@ -49,9 +49,9 @@ public struct JoinApp: Sendable {
     public func run() async throws {
         _ = try key.read()
         let data = try DataDirectory(settings.dataDirectory)
-        let lock = try data.lock("machine.lock")
+        let lock = try data.lockForAgent()
         defer { withExtendedLifetime(lock) {} }
-        data.removeScratchOfTheDead()
+        data.removeScratchOfDeadJoined()
         let logger = AppLogging.logger("millrace.join", settings)
         let machine = try machineName(data)
         let gpus = GPUSet(count: ModelDevice.gpuCount, visible: environment[GPUSet.variable]).names

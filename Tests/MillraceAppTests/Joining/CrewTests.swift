@@ -36,6 +36,7 @@ struct CrewTests {
             .init(instance: "joined:m:9", endpoint: "ocr", variant: "a", gpu: nil, drainSeconds: .infinity),
         ]
         #expect(crew.follow(.init(workers: strange), at: now).started.isEmpty && crew.isEmpty)
+        crew = self.crew
         #expect(crew.follow(.init(workers: [order("1", gpu: "0"), order("2", gpu: "0")]), at: now).started == [order("1", gpu: "0")])
         #expect(crew.follow(.init(workers: [order("1", gpu: "0"), order("3"), order("4")]), at: now).started.count == 1, "no more than there are slots")
     }

@@ -92,7 +92,7 @@ struct JoiningTests {
         }
         _ = try data.holdLife(of: names[1])
         let life = try data.holdLife(of: names[0])
-        data.removeScratchOfTheDead()
+        data.removeScratchOfDeadJoined()
         let left = Set(try FileManager.default.contentsOfDirectory(atPath: data.path + "/scratch"))
         #expect(left == ["joined-m-1", "joined-m-1.at-risk", "joined-m-1.life"])
         withExtendedLifetime((folder, life)) {}
