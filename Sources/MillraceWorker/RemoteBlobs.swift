@@ -18,7 +18,7 @@ struct RemoteBlobs: Sendable {
     let repetition: Repetition
 
     func download(_ file: JobFile, from url: String, to path: String) async throws {
-        try await repeating("fetching \"\(file.name)\"") {
+        try await repeating("fetching \"\(file.name)\"", orFail: .inputUnavailable) {
             let response = try await client.execute(HTTPClientRequest(url: absolute(url)), deadline: .distantFuture)
             try Self.check(response.status, .inputUnavailable, "fetching an input")
             guard FileManager.default.createFile(atPath: path, contents: nil), let handle = FileHandle(forWritingAtPath: path) else {
@@ -41,7 +41,7 @@ struct RemoteBlobs: Sendable {
 
     func upload(_ content: PipelineOutput.Content, to url: String) async throws -> BlobDigest {
         let length = try ContentChunks.bytes(of: content)
-        return try await repeating("storing a result") {
+        return try await repeating("storing a result", orFail: .internal) {
             let body = UploadBody(content, chunkBytes: Self.chunkBytes)
             var request = HTTPClientRequest(url: absolute(url))
             request.method = .PUT
@@ -69,10 +69,10 @@ struct RemoteBlobs: Sendable {
         }
     }
 
-    private func repeating<Value>(_ what: String, _ body: () async throws -> Value) async throws -> Value {
+    private func repeating<Value>(_ what: String, orFail code: ErrorCode, _ body: () async throws -> Value) async throws -> Value {
         try await repetition(
             what, unless: { $0 is JobFailure || $0 is CocoaError },
-            giveUp: { JobFailure(.inputUnavailable, "\(what) did not succeed: \($0)", retryable: true) }, body)
+            giveUp: { JobFailure(code, "\(what) did not succeed: \($0)", retryable: true) }, body)
     }
 }
 

@@ -86,6 +86,9 @@ extension WorkerSession {
 
     /// The gateway forgot this worker (it was silent for too long): make itself known again. Leases lost meanwhile show as lost.
     private func registerAgain() async {
+        var registration = registration
+        // By the time since its start the gateway tells when that was.
+        registration.sentAt = surroundings.now()
         do {
             let _: RegisterResponse = try await gateway.call("/v1/worker/register", registration, patience: patience)
         } catch {

@@ -85,5 +85,10 @@ struct RemoteBlobsTests {
             let failure = await #expect(throws: JobFailure.self) { try await blobs.upload(.bytes([1]), to: "/v1/blobs/1") }
             #expect(failure?.code == "too_large" && server.requests.count == 1)
         }
+        try await FakeServer.with({ _ in .problem(503, code: "unavailable") }) { server in
+            let blobs = RemoteBlobs(client: .shared, base: server.url, repetition: .hurried(patience: .seconds(30)))
+            let failure = await #expect(throws: JobFailure.self) { try await blobs.upload(.bytes([1]), to: "/v1/blobs/1") }
+            #expect(failure?.code == ErrorCode.internal.rawValue && failure?.retryable == true, "it is no input that is missing")
+        }
     }
 }
