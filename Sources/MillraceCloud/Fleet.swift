@@ -12,7 +12,7 @@ public protocol Fleet: Sendable {
     func reconcile(_ target: FleetTarget) async throws
     /// What there is now, as far as the provider knows: from the moment that it was asked for until it is gone.
     func instances() async throws -> [FleetInstance]
-    /// Instances that ended by themselves, did not come, or will be taken away (a crash, a spot notice). For one reader.
+    /// Instances that ended by themselves, did not come, go, or will be taken away (a crash, a spot notice). For one reader.
     func interruptions() -> AsyncStream<FleetInterruption>
 }
 
@@ -65,6 +65,8 @@ public struct FleetInterruption: Sendable, Equatable {
         case ended(status: String, expected: Bool, stderrTail: String)
         /// The provider takes the instance away at this time.
         case notice(Timestamp)
+        /// The fleet itself has marked its worker as draining: it finishes what it holds. `why` is a clause for people: `the machine "m" stops`.
+        case drained(why: String)
         /// The provider said afterwards that it cannot start it.
         case failed(FleetProblem)
     }

@@ -48,4 +48,27 @@ struct JoinedFleetTests {
         try await fleet.reconcile(FleetTarget(endpoint: "ocr", variant: "a", desired: 2))
         #expect(try await more.count == 2, "without any time that passes")
     }
+
+    @Test("A worker that drains because its machine stops, or its agent was started anew, is told of once with the reason", arguments: [true, false])
+    func departures(stops: Bool) async throws {
+        try await fleet.hear(report(), from: access)
+        try await fleet.reconcile(FleetTarget(endpoint: "ocr", variant: "a", desired: 1))
+        let worker = try #require(try await tell(report()).first)
+        try await store.register(.fixture(instance: worker, in: clock.surroundings))
+        try await fleet.hear(report([worker]), from: access)
+        if !stops { clock.advance(by: MachineLedger.patience + .seconds(1)) }
+        for _ in 0..<2 { try await fleet.hear(stops ? report([worker], isDraining: true) : report(run: "2"), from: access) }
+        #expect(try await store.workers().map(\.draining) == [true])
+        try await fleet.hear(stops ? report(isDraining: true) : report(run: "2"), from: access)
+        try await store.deregister(try await store.workers()[0].id)
+        clock.advance(by: .seconds(1))
+        _ = try await fleet.instances()
+        var reasons: [FleetInterruption.Reason] = []
+        for await interruption in fleet.interruptions() {
+            reasons.append(interruption.reason)
+            if case .ended = interruption.reason { break }
+        }
+        let why = stops ? "the machine \"m\" stops" : "the agent of the machine \"m\" was started anew"
+        #expect(reasons.count == 2 && reasons.first == .drained(why: why))
+    }
 }

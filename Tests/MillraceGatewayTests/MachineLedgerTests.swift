@@ -167,7 +167,7 @@ struct MachineLedgerTests {
         let later = start + MachineLedger.patience + .milliseconds(1)
         let known = record(place.info.id, seenAt: later)
         for _ in 0..<2 { #expect(try ledger.hear(report(cpu: 1, run: "2"), from: access, known: known, at: later).isEmpty) }
-        #expect(ledger.leaving("m") == [place.info.id] && ledger.wanted(on: "m").isEmpty)
+        #expect(ledger.leaving("m") == [place.info.id: "the agent of the machine \"m\" was started anew"] && ledger.wanted(on: "m").isEmpty)
         #expect(ledger.places[place.info.id]?.info.phase == .stopping && reconcile(&ledger, 2, at: later) == 1, "it has the slot")
         let isDue = ledger.look(at: later)
         #expect(isDue)
@@ -187,7 +187,7 @@ struct MachineLedgerTests {
         _ = try ledger.hear(report(workers: [running(place)]), from: access, known: [:], at: start)
         let lost = start + MachineLedger.silenceMax + .milliseconds(1)
         let swept = ledger.sweep(at: lost, known: record(place.info.id, seenAt: lost))
-        #expect(swept.ended.isEmpty && swept.outOfReach.isEmpty && ledger.leaving("m") == [place.info.id])
+        #expect(swept.ended.isEmpty && swept.outOfReach.isEmpty && ledger.leaving("m") == [place.info.id: "the machine \"m\" does not answer"])
         #expect(ledger.sweep(at: lost, known: [:]).ended.map(\.instance) == [place.info.id])
     }
 

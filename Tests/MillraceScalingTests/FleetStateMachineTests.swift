@@ -239,6 +239,37 @@ import Testing
         #expect(again.target.desired == 1 && machine.status.startsFailedInRow == 1)
     }
 
+    @Test func `workers that start together and never come are one failure`() {
+        var machine = machine()
+        func look(_ second: Double, _ workers: [VariantObservation.Worker]) -> FleetActions { machine.look(sight(at: second, ready: 3, workers), by: PlainPolicy()) }
+        let never = ["w1", "w2", "w3"].map { VariantObservation.Worker(instance: $0, id: nil, activity: .starting(since: start)) }
+        for second in stride(from: 0.0, through: 1800, by: 50) { _ = look(second, never) }
+        let late = look(1801, never)
+        #expect(late.target.retire.count == 3 && late.decisions.map(\.kind) == [.down] && late.decisions[0].from == 3 && late.decisions[0].to == 0)
+        for second in [1801.1, 1801.2, 1801.3] { #expect(look(second, never).decisions.isEmpty) }
+        for worker in never { machine.ended(end(worker.instance), price: nil, at: start + .seconds(1802)) }
+        #expect(machine.look(sight(at: 1802, ready: 3), by: PlainPolicy()).entry?.status.startsFailedInRow == 1)
+    }
+
+    @Test func `who goes for its fleet's reasons is written down with them, those that go together in one, also when it is heard of later`() {
+        var machine = machine()
+        let workers = ["w1", "w2", "w3"].map { worker($0, .busy) }
+        _ = machine.look(sight(workers), by: PlainPolicy())
+        machine.drained("w1", why: "the machine \"m\" stops")
+        machine.drained("w2", why: "the machine \"m\" stops")
+        machine.drained("w2", why: "the machine \"m\" stops")
+        let gone = [worker("w1", .draining(holdsWork: true)), workers[1], workers[2]]
+        let before = machine
+        let actions = machine.look(sight(at: 1, gone), by: PlainPolicy())
+        #expect(actions.decisions.map(\.kind) == [.down] && actions.decisions[0].from == 3 && actions.decisions[0].to == 1)
+        #expect(actions.decisions[0].reason == "the machine \"m\" stops: what runs there is finished, and nothing new is begun")
+        #expect(machine.look(sight(at: 2, gone), by: PlainPolicy()).decisions.isEmpty, "said once")
+        machine.notKept(actions.entry!, before: before)
+        #expect(machine.look(sight(at: 3, gone), by: PlainPolicy()).decisions.map(\.reason) == actions.decisions.map(\.reason), "until it was kept")
+        machine.drained("w3", why: "the machine \"n\" does not answer")
+        #expect(machine.lastEntry(price: nil, at: start + .seconds(4))?.decisions.count == 1, "also at the end of a server")
+    }
+
     @Test func `a worker whose model hangs is marked before it is stopped, and one that always takes long is waited for`() {
         var machine = machine()
         let hanging = worker("w1", .starting(since: start))
@@ -275,12 +306,15 @@ import Testing
 
     @Test func `a worker that its provider takes away while it starts is given no work, and its end is nobody's failure`() {
         var machine = machine()
-        let entry = machine.noticed("w1", held: nil, endsAt: start + .seconds(120), at: start + .seconds(10))
-        #expect(entry.decisions.first?.reason.hasSuffix("it had not come so far as to take jobs") == true)
-        #expect(machine.look(sight(at: 11, ready: 1, [.init(instance: "w1", id: nil, activity: .starting(since: start))]), by: PlainPolicy()).recall.isEmpty)
+        machine.noticed("w1", held: nil, endsAt: start + .seconds(120))
+        let starting = machine.look(sight(at: 11, ready: 1, [.init(instance: "w1", id: nil, activity: .starting(since: start))]), by: PlainPolicy())
+        #expect(starting.recall.isEmpty && starting.decisions.map(\.kind) == [.notice] && starting.decisions[0].from == 1 && starting.decisions[0].to == 0)
+        #expect(starting.decisions[0].reason.hasSuffix("it had not come so far as to take jobs"))
         let registered = worker("w1", .idle(since: start + .seconds(60)))
         #expect(machine.look(sight(at: 60, ready: 1, [registered]), by: PlainPolicy()).recall == [registered.id!])
-        var kept = FleetStateMachine(FleetRecord(status: machine.status, memory: machine.noticed("w2", held: 1, endsAt: start, at: start).memory))
+        machine.noticed("w2", held: 1, endsAt: start)
+        let entry = machine.look(sight(at: 60, ready: 1, [registered]), by: PlainPolicy()).entry
+        var kept = FleetStateMachine(FleetRecord(status: machine.status, memory: entry?.memory ?? ""))
         #expect(kept.look(sight(at: 61, ready: 1, [registered]), by: PlainPolicy()).recall == [registered.id!], "forgotten by the next gateway")
         machine.ended(end("w1"), price: nil, at: start + .seconds(120))
         #expect(machine.look(sight(at: 121, ready: 1), by: PlainPolicy()).target.desired == 1)

@@ -310,6 +310,32 @@ import Testing
         await controller.step()
         #expect(try await store.workers().first.map { $0.draining && $0.jobsHeld == 0 } == true)
         #expect(try await store.backlog().first?.ready == 1)
+        #expect(try await store.decisions(of: nil, before: nil, limit: 9).filter { $0.kind == .notice }.count == 1)
+    }
+
+    @Test func `a notice that comes while the store does nothing is written down later, and no use of workers is lost`() async throws {
+        let flaky = FlakyStore(store)
+        let controller = controller(.own, over: flaky)
+        try await submit()
+        await controller.step()
+        await controller.step()
+        clock.advance(by: .seconds(10))
+        fleet.advance()
+        let instance = try #require(fleet.takeBooted().first)
+        _ = try #require(try await lease(try await begin(instance)).first)
+        await controller.step()
+        clock.advance(by: .seconds(4))
+        flaky.fails = [.keep, .recall]
+        await controller.step()
+        fleet.notice(instance.id, endsAt: clock.now + .seconds(120))
+        for interruption in fleet.takeInterruptions() { await controller.heard(interruption) }
+        flaky.fails = []
+        await controller.step()
+        let notice = try #require(try await store.decisions(of: nil, before: nil, limit: 9).first { $0.kind == .notice })
+        #expect(notice.reason.hasSuffix("; 1 jobs that it held go back to the queue") && notice.from == 1 && notice.to == 0)
+        #expect(try await store.workers().first.map { $0.draining && $0.jobsHeld == 0 } == true)
+        let day = Day(of: clock.now)
+        #expect(try await store.usage(from: day, through: day).first?.usedSeconds == 14)
     }
 
     @Test func `a worker that said goodbye is not taken for one that starts`() async throws {
@@ -332,7 +358,7 @@ import Testing
 /// Fails at what it is told to.
 // Unchecked: each test calls it from one task only.
 private final class FlakyStore: StoreProxy, @unchecked Sendable {
-    enum Call { case keep, workers }
+    enum Call { case keep, workers, recall }
     var fails: Set<Call> = []
     var onKeep: (() async throws -> Void)?
     var onTotals: (() async throws -> Void)?
@@ -347,6 +373,11 @@ private final class FlakyStore: StoreProxy, @unchecked Sendable {
         try check(.keep)
         try await super.keep(entry, within: limits, by: leader)
         try await onKeep?()
+    }
+
+    override func recall(_ workers: [WorkerID]) async throws {
+        try check(.recall)
+        try await super.recall(workers)
     }
 
     override func workers() async throws -> [WorkerRecord] {

@@ -85,9 +85,17 @@ public final class JoinedFleet: Fleet {
 
     /// Those that finish without an agent, and those of machines that stop, take no more work.
     private func drain(_ known: [InstanceID: WorkerRecord]) async throws {
-        let leaving = state.withLock { state in Set(state.ledger.places.values.map(\.machine)).reduce(into: Set()) { $0.formUnion(state.ledger.leaving($1)) } }
-        let workers = leaving.compactMap { known[$0] }.filter { !$0.draining }.map(\.id)
-        if !workers.isEmpty { try await registry.drain(workers) }
+        let leaving = state.withLock { state in
+            Set(state.ledger.places.values.map(\.machine)).reduce(into: [:]) { $0.merge(state.ledger.leaving($1)) { first, _ in first } }
+        }
+        let workers = known.values.filter { !$0.draining && leaving[$0.instance] != nil }
+        guard !workers.isEmpty else { return }
+        try await registry.drain(workers.map(\.id))
+        tell(
+            workers.map {
+                FleetInterruption(
+                    instance: $0.instance, endpoint: $0.endpoint, variant: $0.variant, reason: .drained(why: leaving[$0.instance] ?? ""))
+            })
     }
 
     private func tell(_ interruptions: [FleetInterruption]) {

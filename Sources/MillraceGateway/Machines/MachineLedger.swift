@@ -153,10 +153,17 @@ struct MachineLedger: Sendable {
         machines[place.machine].map { $0.run != place.run } ?? true
     }
 
-    /// The workers of a machine that shall take no more work: all of one that stops, and those that finish on their own.
-    func leaving(_ machine: String) -> Set<InstanceID> {
-        let isDraining = machines[machine]?.isDraining ?? true
-        return Set(places.values.filter { $0.machine == machine && (isDraining || $0.isStopping && isOrphan($0)) }.map(\.info.id))
+    /// The workers of a machine that shall take no more work, all of one that stops, and those that finish on their own, each with the reason.
+    func leaving(_ name: String) -> [InstanceID: String] {
+        let machine = machines[name]
+        let why =
+            switch machine {
+            case nil: "the machine \"\(name)\" does not answer"
+            case let machine? where machine.isDraining: "the machine \"\(name)\" stops"
+            case _?: "the agent of the machine \"\(name)\" was started anew"
+            }
+        let places = places.values.filter { $0.machine == name && (machine?.isDraining ?? true || $0.isStopping && isOrphan($0)) }
+        return Dictionary(places.map { ($0.info.id, why) }) { $1 }
     }
 
     private mutating func end(_ info: FleetInstance, _ reason: FleetInterruption.Reason) -> [FleetInterruption] {

@@ -8,7 +8,8 @@ extension FleetStateMachine {
         _ plan: Plan, _ budget: BudgetGuard, _ observation: VariantObservation, silent: [WorkerID],
         late: Late
     ) -> [ScalingRecord] {
-        var records: [ScalingRecord] = []
+        let serving = Set(observation.workers.filter { !$0.isDraining }.map(\.instance))
+        var records = speakOfDepartures(serving: plan.serving, at: observation.now, inputs(plan, budget, observation)) { serving.contains($0) }
         func record(_ kind: ScalingRecord.Kind, to: Int, _ reason: String) {
             records.append(
                 ScalingRecord(
@@ -91,16 +92,43 @@ extension FleetStateMachine {
         return (plan.desired == 0 ? .asleep : .steady, nil)
     }
 
-    /// The provider takes a worker away.
-    /// - Parameter held: jobs that its worker holds; `nil`: it has none yet.
-    public mutating func noticed(_ instance: InstanceID, held: Int?, endsAt: Timestamp, at now: Timestamp) -> ScalingEntry {
-        noticed[instance] = endsAt
-        let jobs = held.map { "\($0) jobs that it held go back to the queue" } ?? "it had not come so far as to take jobs"
-        let words = "its provider takes a worker away at \(endsAt); \(jobs)"
-        let record = ScalingRecord(
-            at: now, endpoint: endpoint, variant: variant, kind: .notice, from: status.have, to: max(status.have - 1, 0), reason: words)
-        status.lastDecision = record
-        return kept([record], at: now)
+    // MARK: Departures
+
+    /// A worker that goes for a reason that is its fleet's, not this machine's.
+    struct Departure: Sendable, Equatable {
+        var instance: InstanceID
+        var kind: ScalingRecord.Kind
+        var words: String
+    }
+    /// More are not written down one by one: who does not lead hears of them too, and writes nothing.
+    private static let departuresMax = 256
+
+    mutating func depart(_ instance: InstanceID, _ kind: ScalingRecord.Kind, _ words: String) {
+        let departure = Departure(instance: instance, kind: kind, words: words)
+        if departures.count < Self.departuresMax, !departures.contains(departure) { departures.append(departure) }
+    }
+
+    /// What is to be written of them: one record for those that go together.
+    /// - Parameters:
+    ///   - serving: workers that serve, after those that do not any more went.
+    ///   - stillServing: whether an instance is among these.
+    private mutating func speakOfDepartures(
+        serving: Int, at now: Timestamp, _ inputs: ScalingRecord.Inputs, stillServing: (InstanceID) -> Bool
+    ) -> [ScalingRecord] {
+        defer { departures = [] }
+        var left = serving + departures.count { !stillServing($0.instance) }
+        var rest = departures
+        var records: [ScalingRecord] = []
+        while let first = rest.first {
+            let count = rest.count { $0.kind == first.kind && $0.words == first.words }
+            rest.removeAll { $0.kind == first.kind && $0.words == first.words }
+            records.append(
+                ScalingRecord(
+                    at: now, endpoint: endpoint, variant: variant, kind: first.kind, from: left, to: max(left - count, 0), reason: first.words,
+                    inputs: inputs))
+            left -= count
+        }
+        return records
     }
 
     // MARK: Keeping
@@ -119,6 +147,7 @@ extension FleetStateMachine {
         meter.putBack(entry.usage)
         newStarts = entry.starts + newStarts
         speech = before.speech
+        departures = before.departures + departures
         givenUp.formIntersection(before.givenUp)
         status.lastDecision = before.status.lastDecision
         keptAt = nil
@@ -127,7 +156,8 @@ extension FleetStateMachine {
     /// What is to be kept at the end of this process.
     public mutating func lastEntry(price: Double?, at now: Timestamp) -> ScalingEntry? {
         meter.close(endpoint, variant, price: price, at: now)
-        return meter.isEmpty ? nil : kept([], at: now)
+        let records = speakOfDepartures(serving: status.have + status.starting, at: now, .init()) { _ in true }
+        return meter.isEmpty && records.isEmpty ? nil : kept(records, at: now)
     }
 
     private mutating func kept(_ records: [ScalingRecord], at now: Timestamp) -> ScalingEntry {

@@ -30,6 +30,8 @@ public struct FleetStateMachine: Sendable, Equatable {
     var givenUp: Set<InstanceID> = []
     /// Instances that their provider said it takes away, and when.
     var noticed: [InstanceID: Timestamp] = [:]
+    /// Workers that go though nobody here decided it, until that is written down.
+    var departures: [Departure] = []
     /// The instances of the last look, and whether they were ready.
     var seen: [InstanceID: Bool] = [:]
     var speech = DecisionSpeech()
@@ -87,7 +89,9 @@ public struct FleetStateMachine: Sendable, Equatable {
             worker.isStarting && (givenUp.contains(worker.instance) || starting[worker.instance] ?? .zero > limit)
         }
         let words = "its last worker was not ready after \(limit.milliseconds / 60_000) minutes"
-        guard late.contains(where: { givenUp.insert($0.instance).inserted }) else { return Late(workers: late, words: words, isNew: false) }
+        // All that are late now are one failure, however many started together.
+        let new = late.filter { givenUp.insert($0.instance).inserted }
+        guard !new.isEmpty else { return Late(workers: late, words: words, isNew: false) }
         if problem?.kind == .capacity { backoff.succeeded() }
         problem = FleetProblem(.start, words)
         backoff.failed(at: observation.now)
@@ -198,6 +202,19 @@ public struct FleetStateMachine: Sendable, Equatable {
     public mutating func roomWasMade() {
         guard problem?.kind == .capacity else { return }
         backoff.succeeded()
+    }
+
+    /// The provider takes a worker away.
+    /// - Parameter held: jobs that its worker holds; `nil`: it has none yet.
+    public mutating func noticed(_ instance: InstanceID, held: Int?, endsAt: Timestamp) {
+        noticed[instance] = endsAt
+        let jobs = held.map { "\($0) jobs that it held go back to the queue" } ?? "it had not come so far as to take jobs"
+        depart(instance, .notice, "its provider takes a worker away at \(endsAt); \(jobs)")
+    }
+
+    /// The fleet itself has marked a worker as draining.
+    public mutating func drained(_ instance: InstanceID, why: String) {
+        depart(instance, .down, "\(why): what runs there is finished, and nothing new is begun")
     }
 
     public mutating func ended(_ end: WorkerEnd, price: Double?, at now: Timestamp) {

@@ -38,6 +38,8 @@ extension ScalingController {
                 end.readyAt = try await removeWorker(of: interruption.instance, status: status, stderrTail: tail) ?? end.readyAt
             case .notice(let time):
                 await recall(interruption.instance, of: key, before: time)
+            case .drained(let why):
+                machines.update(key, at: surroundings.now()) { $0.drained(interruption.instance, why: why) }
             case .failed(let problem):
                 machines.update(key, at: surroundings.now()) { $0.refused(problem, at: surroundings.now()) }
             }
@@ -72,22 +74,15 @@ extension ScalingController {
         return worker.readyAt
     }
 
-    /// The provider takes an instance away: its work goes back at once, uncounted and with its checkpoints, and it is given no more.
+    /// The provider takes an instance away: its work goes back at once, uncounted and with its checkpoints, and it is given no more. The next
+    /// look, which is near, writes it down; each recalls it again, also one that registers later, until it is gone.
     private func recall(_ instance: InstanceID, of key: FleetKey, before time: Timestamp) async {
         let worker = try? await store.workers().first { $0.instance == instance }
-        // Each look recalls it again, also one that registers later, until it is gone.
-        let (before, entry) = machines.update(key, at: surroundings.now()) { machine in
-            let before = machine
-            return (before, machine.noticed(instance, held: worker?.jobsHeld, endsAt: time, at: surroundings.now()))
-        }
-        do {
-            if let worker { try await store.recall([worker.id]) }
-            let leadership = try await leader.leadership()
-            guard ownership == .own || leadership != nil else { return }
-            try await keep(entry, before: before, leadership)
-        } catch {
+        machines.update(key, at: surroundings.now()) { $0.noticed(instance, held: worker?.jobsHeld, endsAt: time) }
+        guard let worker else { return }
+        do { try await store.recall([worker.id]) } catch {
             logger.warning(
-                "what a provider takes away could not be written down; it is done at the next look",
+                "what a provider takes away could not be recalled; it is done at the next look",
                 metadata: ["endpoint": "\(key.endpoint)", "error": "\(error)"])
         }
     }
