@@ -178,6 +178,18 @@ struct MachineLedgerTests {
         #expect(swept.outOfReach.isEmpty && !isDueStill && reconcile(&ledger, 1, at: later) == 0)
     }
 
+    @Test("A GPU that an orphan may have goes to nobody else, also where the gateway was started anew before its agent was")
+    func orphanOnGPU() throws {
+        var ledger = MachineLedger()
+        let known = record("joined:m:7")
+        ledger.expect(known.values.map(FleetInstance.init), at: start)
+        _ = try ledger.hear(report(cpu: 2, gpus: ["0"], run: "2"), from: access, known: known, at: start)
+        #expect(ledger.leaving("m").keys.sorted() == ["joined:m:7"])
+        #expect(reconcile(&ledger, 2, .gpu) == 1 && ledger.wanted(on: "m").isEmpty)
+        #expect(ledger.sweep(at: start, known: [:]).ended.count == 1)
+        #expect(reconcile(&ledger, 1, .gpu) == 0 && ledger.wanted(on: "m").map(\.gpu) == ["0"])
+    }
+
     @Test("A worker that the store hears outlives its silent agent, and is left to finish")
     func silentAgent() throws {
         var ledger = MachineLedger()

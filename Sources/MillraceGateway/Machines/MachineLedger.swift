@@ -25,6 +25,8 @@ struct MachineLedger: Sendable {
         /// Which start of the agent looks after it. Where that is not the one that speaks for the machine, it finishes on its own.
         var run: String?
         var gpu: String?
+        /// An earlier gateway placed it, and no agent has said where: it may have any GPU of its machine.
+        var mayHaveGPU = false
         /// The agent has said that it runs, so that its absence from a report means something.
         var isReported: Bool
         var isStopping = false
@@ -57,7 +59,7 @@ struct MachineLedger: Sendable {
     mutating func expect(_ instances: [FleetInstance], at now: Timestamp) {
         for info in instances {
             guard let machine = Self.machine(of: info.id), places[info.id] == nil else { continue }
-            places[info.id] = Place(info: info, machine: machine, run: nil, gpu: nil, isReported: true)
+            places[info.id] = Place(info: info, machine: machine, run: nil, gpu: nil, mayHaveGPU: true, isReported: true)
             if machines[machine] == nil {
                 machines[machine] = Machine(
                     run: nil, key: nil, slots: .init(cpu: 0, gpus: []), endpoints: [], isDraining: false, seenAt: now)
@@ -117,7 +119,7 @@ struct MachineLedger: Sendable {
         var place = places[info.id] ?? Place(info: info, machine: report.machine, run: report.run, gpu: worker.gpu, isReported: true)
         place.run = report.run
         place.isReported = true
-        place.gpu = worker.gpu
+        (place.gpu, place.mayHaveGPU) = (worker.gpu, false)
         place.isStopping = place.isStopping || worker.isStopping || !maySend(info.endpoint, to: report.machine)
         place.info.phase = place.isStopping ? .stopping : .running
         places[info.id] = place
@@ -248,7 +250,7 @@ struct MachineLedger: Sendable {
         }
         let free = open.keys.sorted().map { name in
             let taken = places.values.filter { $0.machine == name }
-            let gpus = open[name]?.slots.gpus.filter { gpu in !taken.contains { $0.gpu == gpu } } ?? []
+            let gpus = open[name]?.slots.gpus.filter { gpu in !taken.contains { $0.gpu == gpu || $0.mayHaveGPU } } ?? []
             return (name: name, cpu: (open[name]?.slots.cpu ?? 0) - taken.count { $0.gpu == nil }, gpus: gpus)
         }
         if device != .cpu, let best = free.filter({ !$0.gpus.isEmpty }).max(by: { $0.gpus.count < $1.gpus.count }) {
