@@ -179,8 +179,8 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         suite("MillraceWireTests", uses: ["MillraceWire", "MillraceCore"]),
         suite(
-            "MillraceWorkerTests", uses: ["MillraceWorker", "MillraceInference", "MillraceFakeServer", "MillraceWire", "MillraceCloud", "MillraceCore"],
-            [httpClient, crypto, log]),
+            "MillraceWorkerTests", uses: ["MillraceWorker", "MillraceInference", "MillraceEventLoops", "MillraceFakeServer", "MillraceWire", "MillraceCloud", "MillraceCore"],
+            [httpClient, nio, crypto, log]),
         suite("MillraceSimulationTests", uses: ["MillraceSimulation", "MillraceQueue", "MillraceCore"]),
         suite("MillraceInferenceTests", uses: ["MillraceInference", "MillraceCore"]),
         suite(
