@@ -65,8 +65,8 @@ public struct FleetInterruption: Sendable, Equatable {
         case ended(status: String, expected: Bool, stderrTail: String)
         /// The provider takes the instance away at this time.
         case notice(Timestamp)
-        /// The fleet itself has marked its worker as draining: it finishes what it holds. `why` is a clause for people: `the machine "m" stops`.
-        case drained(why: String)
+        /// The fleet itself lets it go: it is given no more. `why` is for people: `the machine "m" stops: its workers finish what they hold`.
+        case letGo(why: String)
         /// The provider said afterwards that it cannot start it.
         case failed(FleetProblem)
     }

@@ -68,7 +68,19 @@ struct JoinedFleetTests {
             reasons.append(interruption.reason)
             if case .ended = interruption.reason { break }
         }
-        let why = stops ? "the machine \"m\" stops" : "the agent of the machine \"m\" was started anew"
-        #expect(reasons.count == 2 && reasons.first == .drained(why: why))
+        let why = stops ? "the machine \"m\" stops: its workers finish what they hold" : "the agent of the machine \"m\" was started anew: its workers finish what they hold"
+        #expect(reasons.count == 2 && reasons.first == .letGo(why: why))
+    }
+
+    @Test("Why a machine's worker goes is told also where the worker had ended by itself when its machine said that it stops")
+    func quickEnd() async throws {
+        try await fleet.hear(report(), from: access)
+        try await fleet.reconcile(FleetTarget(endpoint: "ocr", variant: "a", desired: 1))
+        let worker = try #require(try await tell(report()).first)
+        try await fleet.hear(report([worker]), from: access)
+        try await fleet.hear(report(isDraining: true), from: access)
+        var told = fleet.interruptions().makeAsyncIterator()
+        #expect(await told.next()?.reason == .letGo(why: "the machine \"m\" stops: its workers finish what they hold"))
+        #expect(await told.next()?.reason == .ended(status: "gone", expected: true, stderrTail: ""))
     }
 }

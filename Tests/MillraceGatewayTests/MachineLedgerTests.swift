@@ -116,6 +116,8 @@ struct MachineLedgerTests {
         let lost = start + MachineLedger.silenceMax + .milliseconds(1)
         let swept = ledger.sweep(at: lost, known: record(worker.instance))
         #expect(swept.ended.map(\.instance) == [worker.instance] && swept.outOfReach == [worker.instance] && ledger.places.isEmpty)
+        let why = "the machine \"m\" does not answer, nor does this worker: what it holds goes back to the queue"
+        #expect(ledger.takeDepartures().map(\.reason) == [.letGo(why: why)])
         #expect(try ledger.hear(report(workers: [worker]), from: access, known: [:], at: lost).isEmpty)
         #expect(ledger.wanted(on: "m").count == 1)
     }
@@ -167,7 +169,7 @@ struct MachineLedgerTests {
         let later = start + MachineLedger.patience + .milliseconds(1)
         let known = record(place.info.id, seenAt: later)
         for _ in 0..<2 { #expect(try ledger.hear(report(cpu: 1, run: "2"), from: access, known: known, at: later).isEmpty) }
-        #expect(ledger.leaving("m") == [place.info.id: "the agent of the machine \"m\" was started anew"] && ledger.wanted(on: "m").isEmpty)
+        #expect(ledger.leaving("m") == [place.info.id] && ledger.wanted(on: "m").isEmpty)
         #expect(ledger.places[place.info.id]?.info.phase == .stopping && reconcile(&ledger, 2, at: later) == 1, "it has the slot")
         let isDue = ledger.look(at: later)
         #expect(isDue)
@@ -184,7 +186,7 @@ struct MachineLedgerTests {
         let known = record("joined:m:7")
         ledger.expect(known.values.map(FleetInstance.init), at: start)
         _ = try ledger.hear(report(cpu: 2, gpus: ["0"], run: "2"), from: access, known: known, at: start)
-        #expect(ledger.leaving("m").keys.sorted() == ["joined:m:7"])
+        #expect(ledger.leaving("m") == ["joined:m:7"])
         #expect(reconcile(&ledger, 2, .gpu) == 1 && ledger.wanted(on: "m").isEmpty)
         #expect(ledger.sweep(at: start, known: [:]).ended.count == 1)
         #expect(reconcile(&ledger, 1, .gpu) == 0 && ledger.wanted(on: "m").map(\.gpu) == ["0"])
@@ -199,7 +201,8 @@ struct MachineLedgerTests {
         _ = try ledger.hear(report(workers: [running(place)]), from: access, known: [:], at: start)
         let lost = start + MachineLedger.silenceMax + .milliseconds(1)
         let swept = ledger.sweep(at: lost, known: record(place.info.id, seenAt: lost))
-        #expect(swept.ended.isEmpty && swept.outOfReach.isEmpty && ledger.leaving("m") == [place.info.id: "the machine \"m\" does not answer"])
+        #expect(swept.ended.isEmpty && swept.outOfReach.isEmpty && ledger.leaving("m") == [place.info.id])
+        #expect(ledger.takeDepartures().map(\.reason) == [.letGo(why: "the machine \"m\" does not answer: its workers finish what they hold")])
         #expect(ledger.sweep(at: lost, known: [:]).ended.map(\.instance) == [place.info.id])
     }
 

@@ -255,18 +255,18 @@ import Testing
         var machine = machine()
         let workers = ["w1", "w2", "w3"].map { worker($0, .busy) }
         _ = machine.look(sight(workers), by: PlainPolicy())
-        machine.drained("w1", why: "the machine \"m\" stops")
-        machine.drained("w2", why: "the machine \"m\" stops")
-        machine.drained("w2", why: "the machine \"m\" stops")
+        machine.letGo("w1", why: "the machine \"m\" stops")
+        machine.letGo("w2", why: "the machine \"m\" stops")
+        machine.letGo("w2", why: "the machine \"m\" stops")
         let gone = [worker("w1", .draining(holdsWork: true)), workers[1], workers[2]]
         let before = machine
         let actions = machine.look(sight(at: 1, gone), by: PlainPolicy())
         #expect(actions.decisions.map(\.kind) == [.down] && actions.decisions[0].from == 3 && actions.decisions[0].to == 1)
-        #expect(actions.decisions[0].reason == "the machine \"m\" stops: what runs there is finished, and nothing new is begun")
+        #expect(actions.decisions[0].reason == "the machine \"m\" stops")
         #expect(machine.look(sight(at: 2, gone), by: PlainPolicy()).decisions.isEmpty, "said once")
         machine.notKept(actions.entry!, before: before)
         #expect(machine.look(sight(at: 3, gone), by: PlainPolicy()).decisions.map(\.reason) == actions.decisions.map(\.reason), "until it was kept")
-        machine.drained("w3", why: "the machine \"n\" does not answer")
+        machine.letGo("w3", why: "the machine \"n\" does not answer")
         #expect(machine.lastEntry(price: nil, at: start + .seconds(4))?.decisions.count == 1, "also at the end of a server")
     }
 

@@ -72,7 +72,11 @@ public final class JoinedFleet: Fleet {
 
     private func sweep() async throws {
         let known = try await known()
-        let (gone, outOfReach) = state.withLock { $0.ledger.sweep(at: surroundings.now(), known: known) }
+        let (departures, (gone, outOfReach)) = state.withLock { state in
+            let swept = state.ledger.sweep(at: surroundings.now(), known: known)
+            return (state.ledger.takeDepartures(), swept)
+        }
+        tell(departures)
         // What they hold is given back before they are told to be gone: a network that is cut is no job's fault.
         defer { tell(gone) }
         for id in outOfReach { if let worker = known[id] { try await registry.deregister(worker.id) } }
@@ -85,17 +89,9 @@ public final class JoinedFleet: Fleet {
 
     /// Those that finish without an agent, and those of machines that stop, take no more work.
     private func drain(_ known: [InstanceID: WorkerRecord]) async throws {
-        let leaving = state.withLock { state in
-            Set(state.ledger.places.values.map(\.machine)).reduce(into: [:]) { $0.merge(state.ledger.leaving($1)) { first, _ in first } }
-        }
-        let workers = known.values.filter { !$0.draining && leaving[$0.instance] != nil }
-        guard !workers.isEmpty else { return }
-        try await registry.drain(workers.map(\.id))
-        tell(
-            workers.map {
-                FleetInterruption(
-                    instance: $0.instance, endpoint: $0.endpoint, variant: $0.variant, reason: .drained(why: leaving[$0.instance] ?? ""))
-            })
+        let leaving = state.withLock { state in Set(state.ledger.places.values.map(\.machine)).reduce(into: Set()) { $0.formUnion(state.ledger.leaving($1)) } }
+        let workers = leaving.compactMap { known[$0] }.filter { !$0.draining }.map(\.id)
+        if !workers.isEmpty { try await registry.drain(workers) }
     }
 
     private func tell(_ interruptions: [FleetInterruption]) {
@@ -123,7 +119,7 @@ extension JoinedFleet {
             for worker in report.ended where ended.contains(worker.instance) && !worker.atRisk.isEmpty && state.atRisk.count < 1024 {
                 state.atRisk[worker.instance] = Set(worker.atRisk.prefix(10_000))
             }
-            return (interruptions, state.ledger.machines[report.machine]?.mayHaveMoreRoom(than: before) == true ? state.onRoom : nil)
+            return (state.ledger.takeDepartures() + interruptions, state.ledger.machines[report.machine]?.mayHaveMoreRoom(than: before) == true ? state.onRoom : nil)
         }
         onRoom?()
         tell(interruptions)

@@ -47,6 +47,7 @@ struct MachineLedger: Sendable {
     private var ended: [InstanceID] = []
     /// The last whose machines fell silent: they may come back.
     private var lost: [FleetInstance] = []
+    private var departures: [FleetInterruption] = []
     private var lookedAt: Timestamp?
 
     static func machine(of instance: InstanceID) -> String? {
@@ -85,6 +86,11 @@ struct MachineLedger: Sendable {
             run: report.run, key: access.key, slots: report.slots,
             endpoints: allowed.isEmpty ? nil : allowed.dropFirst().reduce(allowed[0]) { $0.intersection($1) },
             isDraining: report.isDraining, seenAt: now, told: machines[report.machine].flatMap { $0.run == report.run ? $0.told : nil })
+        if report.isDraining {
+            for (id, place) in places where place.machine == report.machine && place.run == report.run {
+                letGo(id, known, why: "machine \"\(report.machine)\" stops: its workers finish what they hold")
+            }
+        }
         var interruptions: [FleetInterruption] = []
         for worker in report.ended {
             guard let info = subject(worker.instance, of: report, access, known) else { continue }
@@ -136,7 +142,7 @@ struct MachineLedger: Sendable {
                 guard place.isReported else { continue }
                 interruptions += end(place.info, .ended(status: "gone", expected: place.isStopping, stderrTail: ""))
             } else if access.serves(place.info.endpoint) {
-                if known[id] == nil { interruptions += end(place.info, Self.endedAlone) } else { orphan(id) }
+                if known[id] == nil { interruptions += end(place.info, Self.endedAlone) } else { orphan(id, known, why: "agent of the machine \"\(report.machine)\" was started anew") }
             }
         }
         return interruptions
@@ -145,27 +151,33 @@ struct MachineLedger: Sendable {
     private static let endedAlone = FleetInterruption.Reason.ended(status: "ended after its agent", expected: true, stderrTail: "")
 
     /// Its agent is gone: it finishes what it holds, and keeps its slot until the store knows it no more.
-    private mutating func orphan(_ id: InstanceID) {
+    private mutating func orphan(_ id: InstanceID, _ known: [InstanceID: WorkerRecord], why: String) {
+        letGo(id, known, why: "\(why): its workers finish what they hold")
         places[id]?.run = nil
-        places[id]?.isStopping = true
-        places[id]?.info.phase = .stopping
     }
 
     private func isOrphan(_ place: Place) -> Bool {
         machines[place.machine].map { $0.run != place.run } ?? true
     }
 
-    /// The workers of a machine that shall take no more work, all of one that stops, and those that finish on their own, each with the reason.
-    func leaving(_ name: String) -> [InstanceID: String] {
-        let machine = machines[name]
-        let why =
-            switch machine {
-            case nil: "the machine \"\(name)\" does not answer"
-            case let machine? where machine.isDraining: "the machine \"\(name)\" stops"
-            case _?: "the agent of the machine \"\(name)\" was started anew"
-            }
-        let places = places.values.filter { $0.machine == name && (machine?.isDraining ?? true || $0.isStopping && isOrphan($0)) }
-        return Dictionary(places.map { ($0.info.id, why) }) { $1 }
+    /// The workers of a machine that shall take no more work: all of one that stops, and those that finish on their own.
+    func leaving(_ machine: String) -> Set<InstanceID> {
+        let isDraining = machines[machine]?.isDraining ?? true
+        return Set(places.values.filter { $0.machine == machine && (isDraining || $0.isStopping && isOrphan($0)) }.map(\.info.id))
+    }
+
+    /// Those that go for their machine's reasons, told once.
+    mutating func takeDepartures() -> [FleetInterruption] {
+        defer { departures = [] }
+        return departures
+    }
+
+    /// What stops or drains already goes for another reason, which was told.
+    private mutating func letGo(_ id: InstanceID, _ known: [InstanceID: WorkerRecord], why: String) {
+        guard let place = places[id], !place.isStopping else { return }
+        if known[id]?.draining != true { departures.append(place.info.ended(.letGo(why: "the \(why)"))) }
+        places[id]?.isStopping = true
+        places[id]?.info.phase = .stopping
     }
 
     private mutating func end(_ info: FleetInstance, _ reason: FleetInterruption.Reason) -> [FleetInterruption] {
@@ -203,9 +215,10 @@ struct MachineLedger: Sendable {
             machines[name] = nil
             for (id, place) in places where place.machine == name && place.run == machine.run {
                 if let worker = known[id], now.since(worker.seenAt) <= Self.silenceMax {
-                    orphan(id)
+                    orphan(id, known, why: "machine \"\(name)\" does not answer")
                     continue
                 }
+                letGo(id, known, why: "machine \"\(name)\" does not answer, nor does this worker: what it holds goes back to the queue")
                 // Not among those that ended: it may come back, and end then.
                 places[id] = nil
                 interruptions.append(

@@ -212,9 +212,9 @@ public struct FleetStateMachine: Sendable, Equatable {
         depart(instance, .notice, "its provider takes a worker away at \(endsAt); \(jobs)")
     }
 
-    /// The fleet itself has marked a worker as draining.
-    public mutating func drained(_ instance: InstanceID, why: String) {
-        depart(instance, .down, "\(why): what runs there is finished, and nothing new is begun")
+    /// The fleet itself lets a worker go.
+    public mutating func letGo(_ instance: InstanceID, why: String) {
+        depart(instance, .down, why)
     }
 
     public mutating func ended(_ end: WorkerEnd, price: Double?, at now: Timestamp) {

@@ -38,8 +38,8 @@ extension ScalingController {
                 end.readyAt = try await removeWorker(of: interruption.instance, status: status, stderrTail: tail) ?? end.readyAt
             case .notice(let time):
                 await recall(interruption.instance, of: key, before: time)
-            case .drained(let why):
-                machines.update(key, at: surroundings.now()) { $0.drained(interruption.instance, why: why) }
+            case .letGo(let why):
+                machines.update(key, at: surroundings.now()) { $0.letGo(interruption.instance, why: why) }
             case .failed(let problem):
                 machines.update(key, at: surroundings.now()) { $0.refused(problem, at: surroundings.now()) }
             }
