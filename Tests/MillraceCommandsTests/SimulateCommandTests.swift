@@ -1,3 +1,4 @@
+import Foundation
 import MillraceCore
 import MillraceFakeServer
 import MillraceWire
@@ -36,6 +37,27 @@ struct SimulateCommandTests {
     func options(arguments: [String], words: String) async {
         let outcome = await CommandFixture().run(["simulate"] + arguments)
         #expect(outcome.status == 2 && outcome.error.contains(words), "\(outcome.text)")
+    }
+
+    @Test(
+        "takes what was measured of a batch of one for the mean job, whatever durations or tokens say",
+        arguments: [
+            ("duration_s", ["0.1", "0.1"], ["--batch-times", "1=100ms,8=300ms"], 0.1),
+            ("output_size", ["50", "150"], ["--base", "200ms", "--per-output", "15ms", "--batch-times", "1=1700ms,8=3s"], 1.7),
+        ])
+    func measuredBatches(column: String, values: [String], options: [String], mean: Double) async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "millrace-trace-\(UUID().uuidString).csv")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let rows = values.enumerated().map { "\($0.offset * 100),\($0.element)\n" }
+        try Data(("arrival_s,\(column)\n" + rows.joined()).utf8).write(to: file)
+        let outcome = await CommandFixture().run(
+            ["simulate", "--trace", file.path, "--policy", "always=1", "--boot", "0", "--batch", "8", "--json", "--brief"] + options)
+        struct Answer: Decodable {
+            struct Policy: Decodable { var workedHours: Double }
+            var policies: [Policy]
+        }
+        let worked = try MillraceJSON.decode(Answer.self, from: outcome.output).policies[0].workedHours * 3600
+        #expect(abs(worked - mean * Double(values.count)) < 1e-6, "\(outcome.text)")
     }
 
     @Test("holds presets to the minimum, too")

@@ -52,8 +52,12 @@ struct SimulateCommand: AsyncParsableCommand {
     func run() async throws {
         let console = CommandSurroundings.current.console
         let subjects = try policies.all(fleet)
-        let setup = fleet.setup(seed: seed)
+        var setup = fleet.setup(seed: seed)
         let history = try await jobs.history(connection, console)
+        if !setup.service.byBatchSize.isEmpty {
+            // Before they are simulated: what the mean of them takes is not known until all have been read.
+            setup.service.meanWork = try setup.service.meanWork(of: jobs.source(history, seed: seed))
+        }
         var curve: [SimulationReport] = []
         var others: [SimulationReport] = []
         var speeds: [Double] = []

@@ -97,7 +97,7 @@ struct SimulateFleet: ParsableArguments {
     @Option(help: "Jobs in one batch.")
     var batch = 1
 
-    @Option(help: "What a batch takes, measured: 1=100ms,8=300ms,16=500ms.")
+    @Option(help: "What a batch of jobs as they are on average takes, measured: 1=100ms,8=300ms,16=500ms. How much longer or shorter than the mean a job takes is told by its duration, or by --base and its tokens.")
     var batchTimes: String?
 
     @Option(help: "From wanted until the machine runs: 180s; 120s..240s; ~180s for a log-normal with a deviation of 0.3.")

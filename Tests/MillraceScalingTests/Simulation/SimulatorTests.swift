@@ -75,6 +75,31 @@ import Testing
         #expect(report.finished == 16 && report.lost == 0)
     }
 
+    @Test(arguments: [
+        // Of a trace with durations; of tokens, whose mean is 100; of both kinds of jobs, long and short.
+        (ServiceModel(base: 1, byBatchSize: [(1, 0.1), (8, 0.3)]), [Arrival(at: 0, work: 0.1)], [0.1]),
+        (ServiceModel(base: 0.2, perOutputToken: 0.015, byBatchSize: [(1, 1.7), (8, 3)]), [Arrival(at: 0, outputSize: 100)], [1.7]),
+        (ServiceModel(base: 1, byBatchSize: [(1, 2), (8, 3)]), [Arrival(at: 0, work: 5), Arrival(at: 50, work: 15)], [1, 3]),
+        (ServiceModel(base: 1, byBatchSize: [(1, 2), (8, 3)]), [Arrival(at: 0), Arrival(at: 50)], [2, 2]),
+    ])
+    func `the mean job takes what was measured of a batch of one, others in proportion`(
+        service: ServiceModel, jobs: [Arrival], took: [Double]
+    ) throws {
+        var setup = SimulationSetup(service: service)
+        setup.service.meanWork = try service.meanWork(of: ListedArrivals(jobs))
+        setup.batching.itemsMax = 8
+        setup.batching.waitMax = .zero
+        let report = try Simulator.run(ListedArrivals(jobs), setup, always(1))
+        #expect(abs(report.workedSeconds - took.reduce(0, +)) < 1e-9)
+        #expect(abs(report.lastEndedAt - jobs.last!.at - took.last!) < 0.002)
+    }
+
+    @Test func `a batch of mean jobs takes what was measured of it`() throws {
+        let service = ServiceModel(base: 0.2, perOutputToken: 0.015, byBatchSize: [(1, 1.7), (8, 3)], meanWork: 1.7)
+        #expect(abs(service.seconds(count: 8, work: 8 * 1.7) - 3) < 1e-9)
+        #expect(abs(service.seconds(count: 1, work: 1.7) - 1.7) < 1e-9)
+    }
+
     @Test func `a fleet that has no more machines is asked again, not exceeded`() throws {
         var setup = SimulationSetup(service: ServiceModel(base: 60), fleet: fleet)
         setup.fleet.capacity = 2
