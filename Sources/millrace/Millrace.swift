@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MillraceApp
 import MillraceCommands
 
 @main struct Millrace: AsyncParsableCommand {
@@ -8,6 +9,8 @@ import MillraceCommands
         subcommands: [Serve.self] + ClientCommands.all + [WorkerCommand.self, Keys.self, DoctorCommand.self, Docs.self, Rasterize.self])
 
     static func main() async {
-        Foundation.exit(await CommandRun.run(Millrace.self))
+        var surroundings = CommandSurroundings.current
+        surroundings.scaling = { try SettingsLoader.scaling(of: $0, in: $1) }
+        Foundation.exit(await CommandRun.run(Millrace.self, in: surroundings))
     }
 }

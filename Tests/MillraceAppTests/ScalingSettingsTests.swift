@@ -35,6 +35,20 @@ import Testing
         #expect(scaling.price == 1.2)
     }
 
+    @Test func `one endpoint's scaling is read without its model, and its faults are told`() throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-\(UInt64.random(in: 0...UInt64.max)).yaml")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let text = "port: 9000\nendpoints:\n  a: { model: nowhere, scaling: { max: 3, idle: 45s } }\n  b: { model: nowhere, scaling: { mx: 3 } }\n  c: { model: m }\n"
+        try Data(text.utf8).write(to: file)
+        let scaling = try SettingsLoader.scaling(of: "a", in: file.path)
+        #expect(scaling.max == 3 && scaling.idle == .seconds(45))
+        #expect(try SettingsLoader.scaling(of: "c", in: file.path) == ScalingConfiguration())
+        let faulty = #expect(throws: MillraceError.self) { try SettingsLoader.scaling(of: "b", in: file.path) }
+        #expect(faulty?.message.contains("\"endpoints.b.scaling.mx\"") == true, "\(faulty as Any)")
+        let missing = #expect(throws: MillraceError.self) { try SettingsLoader.scaling(of: "d", in: file.path) }
+        #expect(missing?.hint == "it has a, b, c")
+    }
+
     @Test func `each policy is named by its knob, and max follows what names more workers`() throws {
         #expect(try scaling("{ policy: { backlogPerWorker: 5 } }").policy == .backlogPerWorker(5))
         let steps = try scaling("{ policy: { step: [ { from: 101, workers: 2 }, { from: 1, workers: 1 } ] } }")

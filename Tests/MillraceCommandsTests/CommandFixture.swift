@@ -27,6 +27,8 @@ struct CommandFixture: Sendable {
     var width = 80
     var variables: [String: String] = ["MILLRACE_DATA": "/nowhere"]
     var answer: (@Sendable (String) -> String?)?
+    /// Of every endpoint in every file.
+    var scaling = ScalingConfiguration()
     var interruption: @Sendable () async -> Void = { await CommandFixture.cancellation() }
 
 
@@ -59,9 +61,9 @@ struct CommandFixture: Sendable {
                 try Task.checkCancellation()
             },
             random: Surroundings.system.random)
-        let status = await CommandRun.run(
-            Root.self, arguments,
-            in: CommandSurroundings(variables: variables, console: console, surroundings: surroundings, interruption: interruption, answer: answer))
+        var outside = CommandSurroundings(variables: variables, console: console, surroundings: surroundings, interruption: interruption, answer: answer)
+        outside.scaling = { [scaling] _, _ in scaling }
+        let status = await CommandRun.run(Root.self, arguments, in: outside)
         return Outcome(
             status: status, output: String(decoding: output.withLock { $0 }, as: UTF8.self),
             error: String(decoding: error.withLock { $0 }, as: UTF8.self))

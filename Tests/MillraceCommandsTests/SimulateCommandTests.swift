@@ -33,6 +33,8 @@ struct SimulateCommandTests {
         arguments: [
             (["--target", ""], "--target has an empty value"), (["--target", "10s,"], "--target has an empty value"), (["--preset", ""], "--preset has an empty value"),
             (["--preset", "kda"], "--preset knows step, sagemaker, keda, always-on"), (["--seed", "18446744073709551615"], "--seed is at most 9223372036854775807"),
+            (["--from-settings", "millrace.yaml"], "--from-settings needs --endpoint"), (["--min", "21"], "--min (21) is more than --max (20)"),
+            (["--from-settings", "millrace.yaml", "--endpoint", "ocr", "--min", "2"], "--min (2) is more than --max (1)"),
         ])
     func options(arguments: [String], words: String) async {
         let outcome = await CommandFixture().run(["simulate"] + arguments)
@@ -58,6 +60,30 @@ struct SimulateCommandTests {
         }
         let worked = try MillraceJSON.decode(Answer.self, from: outcome.output).policies[0].workedHours * 3600
         #expect(abs(worked - mean * Double(values.count)) < 1e-6, "\(outcome.text)")
+    }
+
+    @Test("simulates what is configured, other policies within the same, and presets within its limits")
+    func settings() async throws {
+        var fixture = CommandFixture()
+        (fixture.scaling.max, fixture.scaling.price, fixture.scaling.idle) = (3, 2.5, .seconds(3600))
+        fixture.scaling.schedule = [.init(from: 0, until: 1440, min: 2)]
+        let outcome = await fixture.run(
+            "simulate", "--from-settings", "millrace.yaml", "--endpoint", "ocr", "--workload", "steady", "--per-hour", "1", "--duration", "10h",
+            "--policy", "backlogPerWorker=5", "--preset", "keda", "--starts-at", "2026-11-23T08:00:00Z", "--json", "--brief")
+        struct Answer: Decodable {
+            struct Policy: Decodable {
+                var policy: String
+                var workerHours: Double
+                var cost: Double
+            }
+            var startsAt: Timestamp
+            var policies: [Policy]
+        }
+        let answer = try MillraceJSON.decode(Answer.self, from: outcome.output)
+        #expect(answer.startsAt == Timestamp("2026-11-23T08:00:00Z"))
+        #expect(answer.policies.map(\.policy) == ["configured: targetWait 10 s", "backlogPerWorker 5", "keda"])
+        #expect(answer.policies[0].workerHours > 15 && answer.policies[1].workerHours > 15 && answer.policies[2].workerHours < 3, "\(outcome.text)")
+        #expect(answer.policies.allSatisfy { abs($0.cost - $0.workerHours * 2.5) < 1e-6 })
     }
 
     @Test("holds presets to the minimum, too")

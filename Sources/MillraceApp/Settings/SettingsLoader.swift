@@ -40,6 +40,35 @@ public enum SettingsLoader {
         return settings
     }
 
+    /// What a settings file says of one endpoint's scaling, whatever else is in it; models need not be there.
+    /// - Throws: `invalid_settings` with every fault of it, or with the endpoints that there are.
+    public static func scaling(of endpoint: String, in file: String) throws -> ScalingConfiguration {
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+            throw MillraceError(.invalidSettings, "the settings file \(file) cannot be read", hint: "name an existing file")
+        }
+        var (scaling, faults, names) = (ScalingConfiguration(), Faults(), [String]())
+        do {
+            let root = try Yams.compose(yaml: text) ?? [:]
+            var reader = MappingReader(root, path: "", faults: &faults)
+            var endpoints = MappingReader(reader.take("endpoints") ?? [:], path: "endpoints", faults: &faults)
+            let all = endpoints.takeAll()
+            names = all.map(\.key)
+            if let node = all.first(where: { $0.key == endpoint })?.node {
+                var reader = MappingReader(node, path: "endpoints.\(endpoint)", faults: &faults)
+                reader.mapping("scaling", &faults) { reader, faults in ScalingReader.fill(&scaling, from: &reader, &faults) }
+            }
+        } catch {
+            faults.add("\(file) is not valid YAML: \(error)")
+        }
+        try faults.throwIfAny(in: file)
+        guard names.contains(endpoint) else {
+            throw MillraceError(
+                .invalidSettings, "\(file) has no endpoint \(endpoint)",
+                hint: names.isEmpty ? "it has no endpoints at all" : "it has \(names.joined(separator: ", "))")
+        }
+        return scaling
+    }
+
     private static func settingsFile(_ flags: Flags, _ environment: [String: String]) throws -> String? {
         if let named = flags.file ?? environment["MILLRACE_CONFIG"] {
             guard FileManager.default.isReadableFile(atPath: named) else {

@@ -17,6 +17,8 @@ struct SimulateCommand: AsyncParsableCommand {
                 millrace simulate --trace arrivals.csv --base 200ms --per-output 15ms --boot 180s --pull 60s --html what-if.html
               What a server saw, with at most four workers on spot machines:
                 millrace simulate --from-history server --endpoint ocr --max 4 --interruptions 0.05 --price 1.2
+              An endpoint as it is configured, on a Monday, and with another target:
+                millrace simulate --from-settings millrace.yaml --endpoint ocr --trace monday.csv --starts-at 2026-11-23T00:00:00Z --target 1m
               One policy against another, for a script:
                 millrace simulate --workload bursts --policy backlogPerWorker=5 --policy targetWait=30s --json
 
@@ -46,24 +48,29 @@ struct SimulateCommand: AsyncParsableCommand {
         try fleet.validate()
         // JSON shows it, and there whole numbers end here.
         guard seed <= UInt64(Int64.max) else { throw ValidationError("--seed is at most \(Int64.max)") }
-        _ = try policies.all(fleet)
+        guard policies.fromSettings == nil || jobs.endpoint != nil else { throw ValidationError("--from-settings needs --endpoint: whose settings?") }
+        // Against what is configured the limits are checked when that is read.
+        _ = try policies.all(policies.fromSettings == nil ? fleet.scaling(nil) : ScalingConfiguration())
     }
 
     func run() async throws {
-        let console = CommandSurroundings.current.console
-        let subjects = try policies.all(fleet)
-        var setup = fleet.setup(seed: seed)
+        let surroundings = CommandSurroundings.current
+        let console = surroundings.console
+        let scaling = try fleet.scaling(policies.fromSettings.map { try surroundings.scaling(jobs.endpoint ?? "", $0) })
+        let subjects = try policies.all(scaling)
+        var setup = fleet.setup(scaling, seed: seed)
         let history = try await jobs.history(connection, console)
+        if let startsAt = jobs.startsAt ?? history?.startsAt { setup.startsAt = startsAt }
         if !setup.service.byBatchSize.isEmpty {
             // Before they are simulated: what the mean of them takes is not known until all have been read.
-            setup.service.meanWork = try setup.service.meanWork(of: jobs.source(history, seed: seed))
+            setup.service.meanWork = try setup.service.meanWork(of: jobs.source(history?.arrivals, seed: seed))
         }
         var curve: [SimulationReport] = []
         var others: [SimulationReport] = []
         var speeds: [Double] = []
         for (index, subject) in subjects.enumerated() {
             let began = Surroundings.monotonic()
-            let arrivals = try jobs.source(history, seed: seed)
+            let arrivals = try jobs.source(history?.arrivals, seed: seed)
             let report = try Simulator.run(arrivals, setup, subject) { count in
                 try Task.checkCancellation()
                 let bar = ProgressBar(
@@ -72,11 +79,12 @@ struct SimulateCommand: AsyncParsableCommand {
             }
             let seconds = (Surroundings.monotonic() - began).seconds
             speeds.append(Double(report.accepted) / max(seconds, 1e-9))
-            if subject.policy is TargetWaitPolicy { curve.append(report) } else { others.append(report) }
+            if subject.isTargetWait { curve.append(report) } else { others.append(report) }
         }
         console.draw("")
+        let words = "\(jobs.words), \(fleet.words(scaling))"
         if let html {
-            let page = SimulationPage.html(subject: "\(jobs.words), \(fleet.words), seed \(seed).", curve: curve, others: others)
+            let page = SimulationPage.html(subject: "\(words), seed \(seed).", curve: curve, others: others)
             do { try Data(page.utf8).write(to: URL(filePath: html)) } catch {
                 throw CommandFault(.failure, "cannot write \(html)", hint: "a file in a folder that is there")
             }
@@ -87,15 +95,15 @@ struct SimulateCommand: AsyncParsableCommand {
         for report in all where report.unfinished > 0 {
             console.note("\(report.policy): \(report.unfinished) of \(report.accepted) jobs had not ended when the simulation did")
         }
-        if json { return try console.print(try MillraceJSON.string(answer(all, speeds), pretty: true)) }
+        if json { return try console.print(try MillraceJSON.string(answer(words, setup, all, speeds), pretty: true)) }
         try console.print(Self.table(all))
         guard all.count <= 6 else { return }
         for report in all { for line in SimulationStrip.lines(of: report, width: min(console.screen.width(), 100)) { try console.print(line) } }
     }
 
-    private func answer(_ reports: [SimulationReport], _ speeds: [Double]) -> JSONValue {
+    private func answer(_ words: String, _ setup: SimulationSetup, _ reports: [SimulationReport], _ speeds: [Double]) -> JSONValue {
         .object([
-            "subject": .string("\(jobs.words), \(fleet.words)"), "seed": .integer(Int64(seed)),
+            "subject": .string(words), "seed": .integer(Int64(seed)), "startsAt": .string("\(setup.startsAt)"),
             "jobsPerSecond": .number(speeds.isEmpty ? 0 : speeds.reduce(0, +) / Double(speeds.count)),
             "policies": .array(reports.map { $0.json(withTimeline: !brief) }),
         ])
@@ -117,6 +125,14 @@ struct SimulateCommand: AsyncParsableCommand {
             ]
         }
         return table
+    }
+}
+
+extension SimulatedPolicy {
+    /// Not a preset, and with the knob.
+    fileprivate var isTargetWait: Bool {
+        guard policy is TargetWaitPolicy || policy is ConfiguredPolicy, case .targetWait = scaling.policy else { return false }
+        return true
     }
 }
 

@@ -14,7 +14,7 @@ struct SimulateJobs: ParsableArguments {
         completion: .file(extensions: ["json", "jsonl"]))
     var fromHistory: String?
 
-    @Option(help: "Of the history, only this endpoint's jobs.")
+    @Option(help: "Of the history, only this endpoint's jobs; of --from-settings, its settings.")
     var endpoint: String?
 
     @Option(help: "Made-up arrivals: steady, diurnal, bursts or flash.")
@@ -32,6 +32,10 @@ struct SimulateJobs: ParsableArguments {
     @Option(help: "Keep this share of the jobs, chosen by the seed.")
     var keep = 1.0
 
+    @Option(
+        help: "The time at the start, for the hours of a schedule and the days of a budget: 2026-11-23T08:00:00Z. [else of a history when its first job came, else 2026-01-01T00:00:00Z]")
+    var startsAt: Timestamp?
+
     func validate() throws {
         guard [trace != nil, fromHistory != nil, workload != nil].count(where: { $0 }) <= 1 else {
             throw ValidationError("--trace, --from-history and --workload say each where the jobs come from: give one of them")
@@ -42,17 +46,18 @@ struct SimulateJobs: ParsableArguments {
     }
 
     /// What `--from-history` names; `nil`: nothing.
-    func history(_ connection: ConnectionOptions, _ console: Console) async throws -> [Arrival]? {
+    func history(_ connection: ConnectionOptions, _ console: Console) async throws -> (arrivals: [Arrival], startsAt: Timestamp?)? {
         guard let fromHistory else { return nil }
         if fromHistory == "server" {
-            return try await ServerHistory(client: connection.client(), endpoint: endpoint, console: console).read().arrivals(of: endpoint, in: "the server")
+            let history = try await ServerHistory(client: connection.client(), endpoint: endpoint, console: console).read()
+            return (try history.arrivals(of: endpoint, in: "the server"), history.startsAt)
         }
         let history = try ArrivalHistory.read(path: fromHistory, endpoint: endpoint)
         if history.isPart { console.note("\(fromHistory) has \(history.count) jobs, and says that there are more: --from-history server reads them all") }
-        return try history.arrivals(of: endpoint, in: fromHistory)
+        return (try history.arrivals(of: endpoint, in: fromHistory), history.startsAt)
     }
 
-    /// - Parameter history: what `history` gave.
+    /// - Parameter history: the jobs that `history` gave.
     func source(_ history: [Arrival]?, seed: UInt64) throws -> any ArrivalSource {
         let plain: any ArrivalSource =
             if let trace {
@@ -76,11 +81,11 @@ extension Workload.Shape: ExpressibleByArgument {}
 
 /// What simulated workers are like.
 struct SimulateFleet: ParsableArguments {
-    @Option(help: "Workers at most, those that drain included.")
-    var max = 20
+    @Option(help: "Workers at most, those that drain included. [else as --from-settings says, else 20]")
+    var max: Int?
 
-    @Option(help: "Workers at least, of each policy.")
-    var min = 0
+    @Option(help: "Workers at least, of each policy. [else as --from-settings says, else 0]")
+    var min: Int?
 
     @Option(help: "What a job takes, without its tokens.")
     var base = DurationArgument(argument: "1s")!
@@ -115,14 +120,14 @@ struct SimulateFleet: ParsableArguments {
     @Option(help: "Spot interruptions of one worker in an hour.")
     var interruptions = 0.0
 
-    @Option(help: "Of one worker for one hour.")
-    var price = 1.0
+    @Option(help: "Of one worker for one hour. [else as --from-settings says, else 1]")
+    var price: Double?
 
     func validate() throws {
-        guard min >= 0, max >= Swift.max(min, 1), batch >= 1, noise >= 0, interruptions >= 0, price >= 0, capacity ?? 1 > 0 else {
-            throw ValidationError("--max is at least 1 and --min, --batch and --capacity at least 1; nothing is negative")
+        guard min ?? 0 >= 0, max ?? 1 >= 1, batch >= 1, noise >= 0, interruptions >= 0, price ?? 1 >= 0, capacity ?? 1 > 0 else {
+            throw ValidationError("--max, --batch and --capacity are at least 1; nothing is negative")
         }
-        guard max <= 100_000, noise <= 10, interruptions <= 1e4, price.isFinite else {
+        guard max ?? 1 <= 100_000, noise <= 10, interruptions <= 1e4, (price ?? 1).isFinite else {
             throw ValidationError("--max is at most 100,000, --noise 10, --interruptions 10,000 an hour, and --price is a number")
         }
         if batchTimes != nil, times == nil { throw ValidationError("--batch-times is a list of size=time, as 1=100ms,8=300ms") }
@@ -139,7 +144,17 @@ struct SimulateFleet: ParsableArguments {
         return times
     }
 
-    func setup(seed: UInt64) -> SimulationSetup {
+    /// What each policy is held to: the settings, with what is said on the command line in their place.
+    func scaling(_ settings: ScalingConfiguration?) throws -> ScalingConfiguration {
+        var scaling = settings ?? ScalingConfiguration()
+        if let max = max ?? (settings == nil ? 20 : nil) { scaling.max = max }
+        if let min { scaling.min = min }
+        if let price { scaling.price = price }
+        guard scaling.min <= scaling.max else { throw ValidationError("--min (\(scaling.min)) is more than --max (\(scaling.max))") }
+        return scaling
+    }
+
+    func setup(_ scaling: ScalingConfiguration, seed: UInt64) -> SimulationSetup {
         var batching = BatchingPolicy.single
         batching.itemsMax = batch
         return SimulationSetup(
@@ -147,13 +162,13 @@ struct SimulateFleet: ParsableArguments {
                 base: base.duration.seconds, perInputToken: perInput?.duration.seconds ?? 0, perOutputToken: perOutput?.duration.seconds ?? 0,
                 byBatchSize: times ?? [], noise: noise),
             fleet: FleetModel(
-                boot: boot.time, pull: pull.time, load: load.time, capacity: capacity ?? .max, interruptionsPerHour: interruptions, price: price),
+                boot: boot.time, pull: pull.time, load: load.time, capacity: capacity ?? .max, interruptionsPerHour: interruptions, price: scaling.price ?? 1),
             batching: batching, seed: seed)
     }
 
-    var words: String {
+    func words(_ scaling: ScalingConfiguration) -> String {
         let start = boot.time.mean + pull.time.mean + load.time.mean
-        return "at most \(max) workers that take \(Quantities.duration(.milliseconds(Int64(start * 1000)))) to start"
+        return "at most \(scaling.max) workers that take \(Quantities.duration(.milliseconds(Int64(start * 1000)))) to start"
     }
 }
 
@@ -182,6 +197,14 @@ struct TimeArgument: ExpressibleByArgument, Equatable {
 
 /// Which policies are simulated.
 struct SimulatePolicies: ParsableArguments {
+    @Option(
+        help: """
+            A millrace.yaml: the policy that --endpoint has in it, with all of its scaling but drain. Other policies beside it have its \
+            limits, idle, up, down, schedule and budget; presets its limits alone.
+            """,
+        completion: .file(extensions: ["yaml"]))
+    var fromSettings: String?
+
     @Option(help: "The default policy with this target wait; several with commas between: 10s,1m,5m.")
     var target: String?
 
@@ -197,11 +220,16 @@ struct SimulatePolicies: ParsableArguments {
     @Option(help: "How often the policies of a server may be asked; presets have times of their own.")
     var spacing = DurationArgument(argument: "1s")!
 
-    func all(_ fleet: SimulateFleet) throws -> [SimulatedPolicy] {
-        var all = policy.map { simulated($0.choice, fleet) }
-        for text in try listed(target, "--target", "10s,1m") ?? (policy.isEmpty && preset == nil ? ["10s"] : []) {
+    /// - Parameter scaling: what they are held to, and with `fromSettings` the first of them.
+    func all(_ scaling: ScalingConfiguration) throws -> [SimulatedPolicy] {
+        var all = policy.map { simulated($0.choice, scaling) }
+        if fromSettings != nil {
+            all.insert(simulated(scaling.policy, scaling), at: 0)
+            all[0].name = "configured: " + all[0].name
+        }
+        for text in try listed(target, "--target", "10s,1m") ?? (all.isEmpty && preset == nil ? ["10s"] : []) {
             guard let target = DurationArgument(argument: text) else { throw ValidationError("--target: \"\(text)\" is no time, as 10s or 5m") }
-            all.append(simulated(.targetWait(target.duration), fleet))
+            all.append(simulated(.targetWait(target.duration), scaling))
         }
         var presets = compare ? Preset.allCases : []
         for text in try listed(preset, "--preset", "keda,step") ?? [] {
@@ -210,7 +238,7 @@ struct SimulatePolicies: ParsableArguments {
             }
             if !presets.contains(preset) { presets.append(preset) }
         }
-        return all + presets.map { $0.policy(min: fleet.min, max: fleet.max) }
+        return all + presets.map { $0.policy(min: scaling.min, max: scaling.max) }
     }
 
     /// Values with commas between, each with something in it.
@@ -221,11 +249,11 @@ struct SimulatePolicies: ParsableArguments {
         return values
     }
 
-    private func simulated(_ choice: ScalingConfiguration.PolicyChoice, _ fleet: SimulateFleet) -> SimulatedPolicy {
-        var scaling = ScalingConfiguration()
-        (scaling.min, scaling.max, scaling.policy) = (fleet.min, fleet.max, choice)
+    private func simulated(_ choice: ScalingConfiguration.PolicyChoice, _ scaling: ScalingConfiguration) -> SimulatedPolicy {
+        var scaling = scaling
+        scaling.policy = choice
         return SimulatedPolicy(
-            name: PolicyArgument(choice: choice).words, policy: choice.policy, cadence: .events(spacing: spacing.duration.seconds), scaling: scaling)
+            name: PolicyArgument(choice: choice).words, policy: scaling.schedule.isEmpty ? choice.policy : ConfiguredPolicy(), cadence: .events(spacing: spacing.duration.seconds), scaling: scaling)
     }
 }
 

@@ -12,6 +12,10 @@ public struct CommandSurroundings: Sendable {
     public var interruption: @Sendable () async -> Void
     /// Asks whoever sits at the terminal; `nil` where nobody does.
     public var answer: (@Sendable (_ question: String) -> String?)?
+    /// What a settings file says of an endpoint's scaling: read as the server reads it, of which this module knows nothing.
+    public var scaling: @Sendable (_ endpoint: String, _ file: String) throws -> ScalingConfiguration = { _, file in
+        throw CommandFault(.failure, "\(file) cannot be read: this program reads no settings")
+    }
 
     public init(
         variables: [String: String], console: Console, surroundings: Surroundings, interruption: @escaping @Sendable () async -> Void,

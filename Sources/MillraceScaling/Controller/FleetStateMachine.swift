@@ -68,7 +68,7 @@ public struct FleetStateMachine: Sendable, Equatable {
         if observation.isPaused { plan.reason = "\(Words.workers(plan.desired)): the endpoint is paused" }
         let budget = BudgetGuard(
             observation.scaling, usedSeconds: meter.used(on: Day(of: observation.now)), workers: observation.workers.count, at: observation.now)
-        apply(budget, to: &plan, observation)
+        Self.apply(budget, to: &plan, observation)
         let late = giveUp(observation, startMax: sight.startMax)
         applyBackoff(to: &plan, observation)
         let unwanted = sight.silent + late.workers.filter { !$0.isDraining }.compactMap(\.id)
@@ -149,7 +149,7 @@ public struct FleetStateMachine: Sendable, Equatable {
     }
 
     /// At the cap nothing new is started and what is over it drains: the idle first, and those with work finish it.
-    private func apply(_ budget: BudgetGuard, to plan: inout Plan, _ observation: VariantObservation) {
+    static func apply(_ budget: BudgetGuard, to plan: inout Plan, _ observation: VariantObservation) {
         guard let max = budget.workersMax else { return }
         // Those that drain are paid too: they take the place of new ones, but push nobody out.
         let draining = observation.workers.count(where: \.isDraining)

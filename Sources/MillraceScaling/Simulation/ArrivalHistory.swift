@@ -12,6 +12,8 @@ public struct ArrivalHistory {
     public init() {}
 
     public var count: Int { jobs.count }
+    /// When the first of them came.
+    public var startsAt: Timestamp? { jobs.lazy.map(\.at).min() }
     public var isFull: Bool { jobs.count >= Self.jobsMax }
 
     /// A job, the newest first or in any order; more than the most are left out.

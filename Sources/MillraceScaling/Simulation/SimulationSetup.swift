@@ -29,7 +29,7 @@ public struct SimulationSetup: Sendable {
     /// Jobs that a worker takes together.
     public var batching: BatchingPolicy
     public var seed: UInt64
-    /// What a schedule's hours are counted from.
+    /// What a schedule's hours and a budget's days are counted from.
     public var startsAt = Timestamp(milliseconds: 1_767_225_600_000)
     /// After the last job workers are paid for until they are gone, but no longer than this, in seconds.
     public var tailMax = 3600.0

@@ -44,6 +44,8 @@ public struct Simulator {
     /// Of workers since the last decision or the last job that ended.
     private var busySeconds = 0.0
     var memory = PolicyMemory()
+    /// What workers are paid for of the present day; `nil`: no budget asks.
+    var today: DayUse?
     private var decideAt = Double.infinity
     private var decidedAt = -Double.infinity
 
@@ -57,6 +59,7 @@ public struct Simulator {
         serviceRandom = SeededRandom(seed: setup.seed, stream: 1)
         fleetRandom = SeededRandom(seed: setup.seed, stream: 2)
         report = SimulationReport(policy: subject.name, price: setup.fleet.price)
+        if subject.scaling.budget.gpuHoursPerDayMax != nil { today = DayUse(endsAt: seconds(Day(of: setup.startsAt).end)) }
     }
 
     /// - Parameter progress: told now and then how many jobs have arrived; it may throw to stop.
@@ -116,6 +119,7 @@ public struct Simulator {
         precondition(time >= now, "time goes forward")
         report.timeline.pass(from: now, to: time, census, queue.count)
         busySeconds += (time - now) * Double(census.busy)
+        today?.pass(from: now, to: time, workers: census.all)
         now = time
     }
 
@@ -262,7 +266,9 @@ public struct Simulator {
         decideAt = .infinity
         demand.noteBusy(.milliseconds(Int64((busySeconds * 1000).rounded())), running: running)
         busySeconds = 0
-        let decision = subject.policy.decide(observe(), &memory)
+        let observation = observe()
+        var decision = subject.policy.decide(observation, &memory)
+        if subject.scaling.hasBudget { limit(&decision, observation) }
         report.decisions += 1
         apply(decision)
         switch subject.cadence {

@@ -100,6 +100,46 @@ import Testing
         #expect(abs(service.seconds(count: 1, work: 1.7) - 1.7) < 1e-9)
     }
 
+    private func configured(_ change: (inout ScalingConfiguration) -> Void) -> SimulatedPolicy {
+        var scaling = ScalingConfiguration()
+        change(&scaling)
+        return SimulatedPolicy(name: "configured", policy: ConfiguredPolicy(), cadence: .events(spacing: 1), scaling: scaling)
+    }
+
+    @Test func `a schedule's hours are counted from the start, in its time zone`() throws {
+        var setup = SimulationSetup(service: ServiceModel(base: 1), fleet: FleetModel(boot: .fixed(60)))
+        // Nine in Berlin, in winter.
+        setup.startsAt = try #require(Timestamp("2026-11-23T08:00:00Z"))
+        let subject = configured { $0.schedule = [.init(from: 10 * 60, until: 12 * 60, timeZone: "Europe/Berlin", min: 1)] }
+        func wait(_ at: Double) throws -> Double { try Simulator.run(ListedArrivals([Arrival(at: at, work: 1)]), setup, subject).waits.most }
+        #expect(try wait(1800) == 60, "half past nine: nobody is there")
+        #expect(try wait(5400) == 0, "half past ten: one is")
+        #expect(try wait(15_000) == 60, "after one: it is gone")
+    }
+
+    @Test func `a budget's hours are those of a day in UTC, and at the cap jobs wait for the next`() throws {
+        var setup = SimulationSetup(service: ServiceModel(base: 1), fleet: FleetModel())
+        // Two hours before midnight.
+        setup.startsAt = try #require(Timestamp("2026-11-23T22:00:00Z"))
+        let jobs = (0..<10).map { Arrival(at: Double($0), work: 600) }
+        let subject = configured { $0.budget.gpuHoursPerDayMax = 0.75 }
+        let report = try Simulator.run(ListedArrivals(jobs), setup, subject)
+        // Five begin within three quarters of an hour, one after the other; the rest at midnight.
+        #expect(report.finished == 10 && report.busyKills == 0)
+        #expect(abs(report.lastEndedAt - (7200 + 5 * 600)) < 1, "\(report.lastEndedAt)")
+    }
+
+    @Test func `a budget of costs holds for the workers of a moment, also those that drain`() throws {
+        let jobs = (0..<100).map { Arrival(at: Double($0), work: 100) }
+        let subject = configured { scaling in
+            (scaling.max, scaling.price, scaling.policy) = (10, 2, .backlogPerWorker(1))
+            scaling.budget.costPerHourMax = 6
+        }
+        let report = try Simulator.run(ListedArrivals(jobs), SimulationSetup(service: ServiceModel(base: 1)), subject)
+        let most = report.timeline.intervals.map { ($0.busy + $0.draining + $0.idle + $0.starting) / report.timeline.width }.max() ?? 0
+        #expect(report.finished == 100 && most > 2.9 && most < 3.001, "\(most)")
+    }
+
     @Test func `a fleet that has no more machines is asked again, not exceeded`() throws {
         var setup = SimulationSetup(service: ServiceModel(base: 60), fleet: fleet)
         setup.fleet.capacity = 2
