@@ -49,11 +49,16 @@ public struct RunnerItems: Sendable {
             precondition(stopped[item] != nil, "every item has an outcome when its batch ends")
             return .cancelled
         }
+        forget(items)
+        return result
+    }
+
+    /// Items that are not run again, whatever became of them.
+    public mutating func forget(_ items: [ItemID]) {
         for item in items {
             known.remove(item)
             outcomes[item] = nil
             stopped[item] = nil
         }
-        return result
     }
 }

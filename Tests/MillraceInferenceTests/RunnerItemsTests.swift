@@ -18,6 +18,19 @@ struct RunnerItemsTests {
         #expect(!items.isSettled(1))
     }
 
+    @Test("forgets what is not run again, and does not forget what runs when very many have failed")
+    func forgotten() {
+        var items = RunnerItems()
+        items.admit([1])
+        items.settle([1: .cancelled])
+        for item in ItemID(2)...10_000 {
+            items.admit([item])
+            items.forget([item])
+        }
+        #expect(items.isSettled(1) && !items.stop(2, reason: .cancelled))
+        #expect(items.take([1]).count == 1)
+    }
+
     @Test("is bounded: of very many early requests the oldest are forgotten")
     func bounded() {
         var items = RunnerItems()

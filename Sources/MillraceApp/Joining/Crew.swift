@@ -53,10 +53,15 @@ struct Crew: Sendable, Equatable {
     /// gateway hears why nothing runs, and does not wait for it.
     mutating func follow(_ orders: MachineOrders, at now: Timestamp) -> [Action] {
         guard !isDraining else { return [] }
-        var actions: [Action] = []
+        let wanted = Set(orders.workers.map(\.instance))
+        var actions = members.keys.sorted().filter { !wanted.contains($0) }.flatMap { stop($0, at: now) }
+        let isMakingRoom = members.values.contains { $0.stoppedAt != nil }
         // One whose end the gateway has not heard of yet is not begun again.
         for order in orders.workers where members[order.instance] == nil && !ended.contains(where: { $0.instance == order.instance }) {
-            if let why = objection(to: order) {
+            let obstacle = obstacle(to: order)
+            // It is ordered again, and there may be room then.
+            if obstacle != nil, isMakingRoom { continue }
+            if let why = objection(to: order) ?? obstacle {
                 tell(.init(instance: order.instance, status: "could not be started: \(why)", wasStopping: false, stderrTail: "", atRisk: []))
                 actions.append(.refuse(order.instance, why: why))
             } else {
@@ -64,8 +69,6 @@ struct Crew: Sendable, Equatable {
                 actions.append(.start(order))
             }
         }
-        let wanted = Set(orders.workers.map(\.instance))
-        for id in members.keys.sorted() where !wanted.contains(id) { actions += stop(id, at: now) }
         return actions
     }
 
@@ -109,15 +112,18 @@ struct Crew: Sendable, Equatable {
             order.variant[...].isPlainName
         else { return "its names are not those of a worker of this machine" }
         guard endpoints?.contains(order.endpoint) ?? true else { return "this machine does not serve \(order.endpoint)" }
-        guard members.count < slots.cpu + slots.gpus.count else { return "all slots of this machine are taken" }
-        if let gpu = order.gpu {
-            guard slots.gpus.contains(gpu) else { return "this machine offers no GPU \"\(gpu)\"" }
-            guard !members.values.contains(where: { $0.order.gpu == gpu }) else { return "the GPU \"\(gpu)\" is taken" }
-        }
+        if let gpu = order.gpu, !slots.gpus.contains(gpu) { return "this machine offers no GPU \"\(gpu)\"" }
         guard (0...ScalingConfiguration.drainMax.seconds).contains(order.drainSeconds) else {
             return "it would have \(order.drainSeconds) s to stop, and 24 h are the most"
         }
         return nil
+    }
+
+    /// What stands in the way of an order for as long as others run.
+    private func obstacle(to order: MachineOrders.Worker) -> String? {
+        guard members.count < slots.cpu + slots.gpus.count else { return "all slots of this machine are taken" }
+        guard let gpu = order.gpu, members.values.contains(where: { $0.order.gpu == gpu }) else { return nil }
+        return "the GPU \"\(gpu)\" is taken"
     }
 }
 

@@ -150,6 +150,12 @@ struct SimulateFleet: ParsableArguments {
         if let max = max ?? (settings == nil ? 20 : nil) { scaling.max = max }
         if let min { scaling.min = min }
         if let price { scaling.price = price }
+        guard scaling.max >= 1 else {
+            throw ValidationError("the settings' scaling.max is 0, so that no worker would ever start: say --max")
+        }
+        if let rate = scaling.budget.costPerHourMax, let price = scaling.price, price > rate {
+            throw ValidationError("a worker costs \(price) an hour, more than budget.costPerHourMax (\(rate)), so that none would ever start: lower --price")
+        }
         guard scaling.min <= scaling.max else { throw ValidationError("--min (\(scaling.min)) is more than --max (\(scaling.max))") }
         return scaling
     }

@@ -14,6 +14,8 @@ final class PageReader: ModelRunner, DriftMeasuring {
         var stages: PageReading.Stages?
         var lanes: LanePool?
         var items = RunnerItems()
+        /// Batches.
+        var running = 0
         var remarks: [String] = []
     }
 
@@ -92,20 +94,33 @@ final class PageReader: ModelRunner, DriftMeasuring {
         guard let stages, let lanes else { throw MillraceError(.modelUnavailable, "the model is not loaded") }
         let ids = batch.map(\.id)
         observer.began(ids)
-        state.withLock { $0.items.admit(ids) }
-        let isAlone = batch.count == 1 && lanes.isIdle && !observer.expectsMore
-        let reading = PageReading(
-            stages: stages, settings: settings, lanes: lanes, share: isAlone ? .whole : .lane, onRoom: { observer.hasRoom() },
-            isUnwanted: { id in self.state.withLock { $0.items.stopping(id) != nil } })
+        let isOnly = state.withLock { state in
+            state.items.admit(ids)
+            state.running += 1
+            return state.running == 1
+        }
+        defer { state.withLock { $0.running -= 1 } }
+        let isAlone = batch.count == 1 && isOnly && !observer.expectsMore
         // Where calls pay that have many lines, the lines of all pages share them; elsewhere no page waits for another.
         let parts = recognizer.batchesPay ? [batch] : batch.map { [$0] }
+        let toBegin = Countdown(parts.count)
+        let reading = PageReading(
+            stages: stages, settings: settings, lanes: lanes, share: isAlone ? .whole : .lane, onRoom: { if toBegin.isOver { observer.hasRoom() } },
+            isUnwanted: { id in self.state.withLock { $0.items.stopping(id) != nil } })
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for part in parts { group.addTask { try await self.read(part, reading, observer) } }
+                for part in parts {
+                    group.addTask {
+                        toBegin.step()
+                        try await self.read(part, reading, observer)
+                    }
+                }
                 try await group.waitForAll()
             }
-        } catch let failure as JobFailure {
-            throw BatchFailure.unattributed(failure)
+        } catch {
+            // Who fails alone is not run again.
+            if ids.count == 1 { state.withLock { $0.items.forget(ids) } }
+            throw (error as? JobFailure).map(BatchFailure.unattributed) ?? error
         }
         return state.withLock { $0.items.take(ids) }
     }
@@ -132,4 +147,12 @@ final class PageReader: ModelRunner, DriftMeasuring {
         state.withLock { ($0.stages, $0.lanes) = (nil, nil) }
         for model in [detector, recognizer, orientation] { model?.close() }
     }
+}
+
+/// Parts of a batch that have not begun: a lane that rests meanwhile is theirs, and no room for others.
+private final class Countdown: Sendable {
+    private let left: Mutex<Int>
+    init(_ count: Int) { left = Mutex(count) }
+    var isOver: Bool { left.withLock { $0 == 0 } }
+    func step() { left.withLock { $0 -= 1 } }
 }

@@ -19,7 +19,8 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Address to listen on.") var host: String?
     @Option(help: "Port to listen on; 0 takes a free one.") var port: Int?
 
-    @Flag(help: "Where another server has the data directory, wait for its end and take over its jobs and workers.") var standby = false
+    @Flag(help: "Where another server has the data directory, wait for its end and take over its jobs and workers, with the settings read now.")
+    var standby = false
 
     func run() async throws {
         let settings = try options.load(host: host, port: port)

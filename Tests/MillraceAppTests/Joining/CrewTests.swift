@@ -55,6 +55,16 @@ struct CrewTests {
         #expect(crew.report(waitSeconds: 1).ended.isEmpty)
     }
 
+    @Test("passes over an order for whose room another still stops, and follows it when that has gone")
+    func makesRoom() {
+        var crew = crew
+        #expect(crew.follow(.init(workers: [order("1", gpu: "0")]), at: now).started.count == 1)
+        let orders = MachineOrders(workers: [order("2", gpu: "0")])
+        #expect(crew.follow(orders, at: now) == [.stop("joined:m:1")] && crew.report(waitSeconds: 1).ended.isEmpty)
+        crew.ended("joined:m:1", status: "exit 0", stderrTail: "", atRisk: [])
+        #expect(crew.follow(orders, at: now) == [.start(order("2", gpu: "0"))])
+    }
+
     @Test("does not begin again what ended while the order was on its way")
     func late() {
         var crew = crew
