@@ -4,10 +4,13 @@ import Synchronization
 
 /// Workers that wait for work. The writer serves them inside the transaction that brings it.
 final class ParkedLeases: Sendable {
+    /// Who has idled longest stands first.
     private let waiting = Mutex<[ParkedLease]>([])
 
     /// Lets a worker wait. On the writer, in the step that found nothing for it, so that no work comes in between.
-    func park(_ lease: ParkedLease) {
+    /// - Parameter idleSince: its place among those that wait, which it keeps however often it looks.
+    func park(_ lease: ParkedLease, idleSince: Timestamp) {
+        lease.idleSince.withLock { $0 = idleSince }
         let overtaken = waiting.withLock { waiting in
             // A transaction that was undone runs its steps again.
             guard !waiting.contains(where: { $0 === lease }) else { return [ParkedLease]() }
@@ -16,13 +19,19 @@ final class ParkedLeases: Sendable {
             // Who asks again has no ear any more for what it asked before.
             let older = waiting.filter { $0.isOvertaken(by: lease) }
             waiting.removeAll { $0.isOvertaken(by: lease) }
-            waiting.append(lease)
+            Self.insert(lease, into: &waiting)
             return older
         }
         for older in overtaken { older.end(with: []) }
     }
 
-    /// Takes out who came last of those whose demand is such: it is warm, and those who idle longer can be let go.
+    private static func insert(_ lease: ParkedLease, into waiting: inout [ParkedLease]) {
+        let idleSince = lease.idleSince.withLock { $0 }
+        let before = waiting.lastIndex { $0.idleSince.withLock { $0 } <= idleSince }
+        waiting.insert(lease, at: before.map { $0 + 1 } ?? 0)
+    }
+
+    /// Takes out who has idled least of those whose demand is such: it is warm, and those who idle longer can be let go.
     func next(where isWanted: (LeaseDemand) -> Bool) -> ParkedLease? {
         waiting.withLock { waiting in
             waiting.lastIndex { isWanted($0.demand) }.map { waiting.remove(at: $0) }
@@ -35,7 +44,7 @@ final class ParkedLeases: Sendable {
 
     /// Does nothing for one whose wait has ended meanwhile: it would be given jobs that nobody runs.
     func put(back lease: ParkedLease) {
-        waiting.withLock { if !lease.isOver { $0.append(lease) } }
+        waiting.withLock { if !lease.isOver { Self.insert(lease, into: &$0) } }
     }
 
     func remove(_ lease: ParkedLease) {
@@ -51,6 +60,8 @@ final class ParkedLease: Sendable {
         case over([JobRow])
     }
     let demand: LeaseDemand
+    /// Since when its worker has been without work; known when it is parked.
+    let idleSince = Mutex(Timestamp(milliseconds: 0))
     private let state = Mutex(State.open)
 
     init(_ demand: LeaseDemand) {

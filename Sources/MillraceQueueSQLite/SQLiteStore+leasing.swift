@@ -30,7 +30,7 @@ extension SQLiteStore {
         do {
             let rows = try await write(.look) { [parked] step in
                 guard let rows = try step.lease(demand) else { return [JobRow]() }
-                if rows.isEmpty, waits { parked.park(parking) }
+                if rows.isEmpty, waits, let worker = try step.leasingWorker(demand.worker) { parked.park(parking, idleSince: worker.idleSince) }
                 return rows
             }
             if !rows.isEmpty { leave(parking) }
@@ -106,6 +106,7 @@ extension WriteStep {
     struct LeasingWorker {
         var isDraining: Bool
         var seenAt: Timestamp
+        var idleSince: Timestamp
         var lastRequest: Int64?
 
         func mayLease(_ demand: LeaseDemand, at now: Timestamp) -> Bool {
@@ -113,7 +114,7 @@ extension WriteStep {
         }
     }
 
-    private static let workerByID = HotSQL("SELECT draining, seenAt, lastRequest FROM worker WHERE id = ?")
+    private static let workerByID = HotSQL("SELECT draining, seenAt, idleSince, lastRequest FROM worker WHERE id = ?")
 
     func leasingWorker(_ id: WorkerID) throws -> LeasingWorker? {
         var statement = try statement(Self.workerByID)
@@ -121,7 +122,8 @@ extension WriteStep {
         guard try statement.step() else { return nil }
         defer { statement.reset() }
         return LeasingWorker(
-            isDraining: statement.int(0) != 0, seenAt: statement.time(1), lastRequest: statement.isNull(2) ? nil : Int64(statement.int(2)))
+            isDraining: statement.int(0) != 0, seenAt: statement.time(1), idleSince: statement.time(2),
+            lastRequest: statement.isNull(3) ? nil : Int64(statement.int(3)))
     }
 
     private func giveBackUnknown(to demand: LeaseDemand) throws {

@@ -31,6 +31,17 @@ import Testing
         _ = try await store.admit((0..<count).map { _ in NewJob(job: .fixture(in: clock.surroundings)) })
     }
 
+    /// A job that wakes the fleet, until its first instance has booted.
+    private func wake(_ controller: ScalingController) async throws -> FleetInstance {
+        try await submit()
+        // What is decided in the first look is seen in the second.
+        await controller.step()
+        await controller.step()
+        clock.advance(by: .seconds(10))
+        fleet.advance()
+        return try #require(fleet.takeBooted().first)
+    }
+
     /// The worker of an instance, ready.
     private func begin(_ instance: FleetInstance) async throws -> WorkerID {
         var record = WorkerRecord.fixture(instance: instance.id, in: clock.surroundings)
@@ -125,12 +136,7 @@ import Testing
 
     @Test func `what workers use while their server stops is counted, to their end`() async throws {
         let controller = controller(.own)
-        try await submit()
-        await controller.step()
-        await controller.step()
-        clock.advance(by: .seconds(10))
-        fleet.advance()
-        let instance = try #require(fleet.takeBooted().first)
+        let instance = try await wake(controller)
         _ = try await lease(try await begin(instance))
         await controller.step()
         // Nobody looks from here on.
@@ -204,11 +210,7 @@ import Testing
 
     @Test func `a worker that is taken away gives its work back at once, uncounted, and another is started`() async throws {
         let controller = controller()
-        try await submit()
-        await controller.step()
-        clock.advance(by: .seconds(10))
-        fleet.advance()
-        let instance = try #require(fleet.takeBooted().first)
+        let instance = try await wake(controller)
         let job = try #require(try await lease(try await begin(instance)).first)
         await controller.step()
         fleet.notice(instance.id, endsAt: clock.now + .seconds(120))
@@ -240,11 +242,7 @@ import Testing
 
     @Test func `a busy worker is never retired, whatever is wanted`() async throws {
         let controller = controller { $0.idle = .seconds(5) }
-        try await submit()
-        await controller.step()
-        clock.advance(by: .seconds(10))
-        fleet.advance()
-        let instance = try #require(fleet.takeBooted().first)
+        let instance = try await wake(controller)
         let worker = try await begin(instance)
         let job = try #require(try await lease(worker).first)
         for _ in 0..<20 {
@@ -316,12 +314,7 @@ import Testing
     @Test func `a notice that comes while the store does nothing is written down later, and no use of workers is lost`() async throws {
         let flaky = FlakyStore(store)
         let controller = controller(.own, over: flaky)
-        try await submit()
-        await controller.step()
-        await controller.step()
-        clock.advance(by: .seconds(10))
-        fleet.advance()
-        let instance = try #require(fleet.takeBooted().first)
+        let instance = try await wake(controller)
         _ = try #require(try await lease(try await begin(instance)).first)
         await controller.step()
         clock.advance(by: .seconds(4))
@@ -340,11 +333,7 @@ import Testing
 
     @Test func `a worker that said goodbye is not taken for one that starts`() async throws {
         let controller = controller()
-        try await submit()
-        await controller.step()
-        clock.advance(by: .seconds(10))
-        fleet.advance()
-        let worker = try await begin(try #require(fleet.takeBooted().first))
+        let worker = try await begin(try await wake(controller))
         _ = try await lease(worker)
         await controller.step()
         // It has left the store, and its process has a moment to live.

@@ -32,7 +32,14 @@ def main():
         receiver = Receiver(SECRET)
         server.stand_by()
         jobs = demo_jobs(server, receiver.url)
-        wait_until(lambda: all(server.job(one)["state"] == "running" for one in jobs.values()), 120, "all jobs run", server)
+        states = {}
+
+        def have_begun():
+            states.update({endpoint: server.job(identifier)["state"] for endpoint, identifier in jobs.items()})
+            return "queued" not in states.values()
+
+        wait_until(have_begun, 120, "all jobs have begun", server)
+        assert "running" in states.values(), f"nothing is left to take over: {states}"
         decisions = server.decisions()
         assert server.next.poll() is None, "the server on standby has ended"
         server.kill()

@@ -131,7 +131,7 @@ struct SimulateCommand: AsyncParsableCommand {
 extension SimulatedPolicy {
     /// Not a preset, and with the knob.
     fileprivate var isTargetWait: Bool {
-        guard policy is TargetWaitPolicy || policy is ConfiguredPolicy, case .targetWait = scaling.policy else { return false }
+        guard policy is ConfiguredPolicy, case .targetWait = scaling.policy else { return false }
         return true
     }
 }

@@ -259,7 +259,7 @@ struct SimulatePolicies: ParsableArguments {
         var scaling = scaling
         scaling.policy = choice
         return SimulatedPolicy(
-            name: PolicyArgument(choice: choice).words, policy: scaling.schedule.isEmpty ? choice.policy : ConfiguredPolicy(), cadence: .events(spacing: spacing.duration.seconds), scaling: scaling)
+            name: PolicyArgument(choice: choice).words, policy: ConfiguredPolicy(), cadence: .events(spacing: spacing.duration.seconds), scaling: scaling)
     }
 }
 

@@ -13,7 +13,7 @@ public struct ConfiguredPolicy: ScalingPolicy {
 
 extension ScalingConfiguration.PolicyChoice {
     /// What decides by this choice.
-    public var policy: any ScalingPolicy {
+    var policy: any ScalingPolicy {
         switch self {
         case .targetWait(let target): TargetWaitPolicy(target: target)
         case .step(let steps): StepPolicy(steps)
